@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEAM_PROTOCOL_H
+#define TEAM_PROTOCOL_H
+
+/* The line protocol between the plugins (clients) and the team service.
+
+   Transport: UNIX stream sockets made by Dovecot's master for service team:
+     "team"        mail processes (imap, lmtp, pop3, doveadm mail commands)
+     "team-admin"  administrators (doveadm team ...); everything "team" takes,
+                   and the commands marked [admin]
+   One line a message, fields separated by TAB and escaped as Dovecot's
+   str_tabescape() does, ended by LF. A line is at most
+   TEAM_PROTOCOL_MAX_LINE bytes; a longer or malformed one gets the connection
+   closed after an error in the log.
+
+   Both sides first send
+     VERSION <TAB> team-client|team-server <TAB> major <TAB> minor
+   and the client then
+     HELLO   <client-id> <pid>
+   <client-id> is 32 hex digits, random, kept over reconnects of one process:
+   the service recognizes by it what it has already done. The service answers
+     READY   <node>
+   before it reads any request.
+
+   SESSION <sid> <key=value>...
+     Declares or changes the session that later lines name. No answer. <sid> is
+     a decimal number chosen by the client, unique in the process. Keys:
+     colleague, user, session, service (imap, lmtp, pop3, doveadm ...), ip,
+     tls (yes|no), client (the client's name from IMAP ID). These are copied
+     into every record of the session. Repeated after a reconnect.
+   SESSION-END <sid>
+
+   Requests carry <id>, a decimal number that rises by one with each request
+   of a <client-id>, over reconnects too. Every request is answered by exactly
+   one of
+     OK <id> [args]
+     NO <id> <code> <text>       code: TEAM_CODE_*
+   after any number of data lines
+     D  <id> [args]
+   A request that is sent again (same client-id and id, after a reconnect)
+   is not carried out twice when it was a journalled one (EVENT, PREPARE,
+   COMMIT, ABORT). Answers come in the order of the requests only for the
+   journalled ones.
+
+   Journalled requests:
+   EVENT   <id> <sid> <key=value>...
+     Appends one finished record (see record keys in audit/record.h). OK once
+     it stands in the journal.
+   PREPARE <id> <sid> <txn> <key=value>...
+     Appends the intent to do what the record says. <txn> is the id of the
+     transaction's first PREPARE; several may have the same. NO when it can't
+     be journalled: then the caller must change nothing.
+   COMMIT  <id> <sid> <txn> <key=value>...
+     The intents of <txn> were carried out: their records are appended, in the
+     order of their PREPAREs, with the given keys added to each of them.
+   ABORT   <id> <sid> <txn> [<key=value>...]
+     They were not. With keys (outcome=failed or refused, d.error=...) the
+     records are appended with these; without, nothing is recorded.
+   When a client is gone for TEAM_INTENT_GRACE_SECS and an intent has neither
+   been committed nor aborted, a record with action=gap and d.unresolved=<the
+   intent's action> is appended: nobody knows whether it happened.
+
+   State requests:
+   SYNC    <id> <sid> <guid> <uidvalidity> <cursor> <name>
+     Reads the state of a mailbox that PostgreSQL knows and this node may not.
+     <guid> 32 hex digits; <cursor> the revision up to which the colleague's
+     replica has been brought, 0 for an empty one; <name> the mailbox's vname.
+     D <id> flag  <flag> <first-uid> <last-uid> <uidset>
+         between first-uid and last-uid exactly the messages in <uidset>
+         (may be empty) have the private flag or keyword <flag>. Only what was
+         changed elsewhere after <cursor>.
+     D <id> claim <uid> <holder> <since> <until>
+         every live claim in the mailbox; times in seconds since the epoch
+     D <id> known <uidset>
+         messages whose Message-ID the log already knows
+     OK <id> <rev>               the new cursor
+     NO <id> unavailable         PostgreSQL is away: go on with what there is
+   WATCH   <id> <sid> <guid> <uidvalidity>
+   UNWATCH <id> <sid> <guid> <uidvalidity>
+     Starts and stops pushes about a mailbox for this session.
+   CLAIM   <id> <sid> <guid> <uidvalidity> take|release <uidset> [<mids>]
+     Takes or gives back claims, message by message; <mids> as the record
+     key. For each message that a colleague holds:
+     D <id> held <uid> <holder> <since> <until>
+     OK <id> <until>             all others are granted (take: until then) or
+                                 released; the outcome is journalled
+     NO <id> unavailable         nothing was granted or released
+   GUARD   <id> <sid> <guid> <uidvalidity> <action> <uidset>
+     Asks whether a protected <action> (delete, move, expunge) may be done.
+     Answers like CLAIM; refusals are journalled as records of <action> with
+     outcome=refused by the caller's ABORT or EVENT, not by the service.
+     While PostgreSQL is away the service answers from the claims it knows.
+
+   Pushes (service to client, at any time, no answer):
+   PUSH <sid> <guid> <uidvalidity> flags     the session's own private flags
+                                             were changed elsewhere: SYNC
+   PUSH <sid> <guid> <uidvalidity> claims    claims were changed: SYNC
+   PUSH <sid> <guid> <uidvalidity> changed   another session of this node
+                                             committed a change: look at the
+                                             indexes
+
+   [admin] STATUS <id>
+     D <id> <key> <value>        see team_status_keys in the manual
+     OK <id>
+   [admin] QUERY <id> <sid> <name> <key=value>...
+     Runs one of the auditors' queries (audit-search, audit-show, claims).
+     D <id> columns <name>...    once, first
+     D <id> row <value>...       NULL is sent as an empty field
+     OK <id> <rows>
+     The query itself is recorded (action=query). */
+
+#define TEAM_PROTOCOL_MAJOR 1
+#define TEAM_PROTOCOL_MINOR 0
+#define TEAM_PROTOCOL_CLIENT "team-client"
+#define TEAM_PROTOCOL_SERVER "team-server"
+
+#define TEAM_SOCKET_NAME "team"
+#define TEAM_ADMIN_SOCKET_NAME "team-admin"
+
+/* Longest line, LF included. A UID set or a list of Message-IDs that would
+   not fit is split over several records by the client. */
+#define TEAM_PROTOCOL_MAX_LINE (1024*1024)
+
+#define TEAM_CLIENT_ID_LEN 32
+
+/* How long a client may be away before its open intents are given up. */
+#define TEAM_INTENT_GRACE_SECS 30
+
+/* NO codes */
+/* PostgreSQL can't be reached */
+#define TEAM_CODE_UNAVAILABLE "unavailable"
+/* the journal can't be written */
+#define TEAM_CODE_JOURNAL "journal"
+/* the request's arguments are wrong: a bug or a version that doesn't fit */
+#define TEAM_CODE_INVALID "invalid"
+/* the socket doesn't allow the command */
+#define TEAM_CODE_DENIED "denied"
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The doveadm plugin: registers the commands of doveadm team. */
+
+#include "team-common.h"
+#include "doveadm-team.h"
+
+const char *doveadm_team_plugin_version = DOVECOT_ABI_VERSION;
+
+static struct doveadm_cmd_ver2 *const team_commands[] = {
+	&doveadm_cmd_team_status,
+	&doveadm_cmd_team_audit_search,
+	&doveadm_cmd_team_audit_show,
+	&doveadm_cmd_team_claim_list,
+	&doveadm_cmd_team_schema_install,
+	&doveadm_cmd_team_schema_upgrade,
+	&doveadm_cmd_team_schema_check,
+};
+
+void doveadm_team_plugin_init(struct module *module ATTR_UNUSED)
+{
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(team_commands); i++)
+		doveadm_cmd_register_ver2(team_commands[i]);
+}
+
+void doveadm_team_plugin_deinit(void)
+{
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What an IMAP client is told: refused messages with their true flags and a
+   NO, and never a tagged answer before what was done stands in the journal. */
+
+#include "team-common.h"
+#include "imap-common.h"
+#include "array.h"
+#include "str.h"
+#include "imap-arg.h"
+#include "imap-commands.h"
+#include "imap-util.h"
+#include "mail-storage.h"
+#include "mail-storage-private.h"
+#include "mail/team-plugin.h"
+#include "imap-team-plugin.h"
+
+#define IMAP_TEAM_CONTEXT(obj) \
+	MODULE_CONTEXT(obj, imap_team_module)
+#define IMAP_TEAM_CONTEXT_REQUIRE(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, imap_team_module)
+
+/* A client's name and version in the log */
+#define CLIENT_NAME_MAX 200
+
+struct imap_team_client {
+	union imap_module_context module_ctx;
+	/* the user has a team namespace */
+	bool active;
+};
+
+static MODULE_CONTEXT_DEFINE_INIT(imap_team_module,
+				  &imap_module_register);
+
+const char *imap_team_plugin_version = DOVECOT_ABI_VERSION;
+const char *imap_team_plugin_dependencies[] = { "team", NULL };
+
+static struct module *imap_team_module_obj;
+static imap_client_created_func_t *next_hook_client_created;
+static command_func_t *next_cmd_id;
+
+/*
+ * The truth about messages that were left as they were
+ */
+
+static void
+imap_team_send_flags(struct client *client, struct mail *mail)
+{
+	ARRAY_TYPE(keywords) names;
+	const char *const *keywords;
+	string_t *str = t_str_new(128);
+
+	t_array_init(&names, 16);
+	keywords = client_get_keyword_names(client, &names,
+					    mail_get_keyword_indexes(mail));
+	str_printfa(str, "* %u FETCH (UID %u FLAGS (", mail->seq, mail->uid);
+	imap_write_flags(str, mail_get_flags(mail), keywords);
+	str_append(str, "))");
+	client_send_line(client, str_c(str));
+}
+
+static void
+imap_team_send_truth(struct client *client,
+		     const ARRAY_TYPE(team_refusal) *refusals)
+{
+	struct mailbox *box = client->mailbox;
+	struct mailbox_transaction_context *trans;
+	const struct team_refusal *refusal;
+	struct mailbox_status status;
+	struct mail *mail;
+	const char *guid = box == NULL ? NULL : team_mailbox_guid(box);
+
+	if (guid == NULL)
+		return;
+	mailbox_get_open_status(box, STATUS_UIDVALIDITY, &status);
+	trans = mailbox_transaction_begin(box, 0, "team");
+	mail = mail_alloc(trans, MAIL_FETCH_FLAGS, NULL);
+	array_foreach(refusals, refusal) {
+		if (refusal->uidvalidity == status.uidvalidity &&
+		    strcmp(refusal->guid, guid) == 0 &&
+		    mail_set_uid(mail, refusal->uid) && !mail->expunged) T_BEGIN {
+			imap_team_send_flags(client, mail);
+		} T_END;
+	}
+	mail_free(&mail);
+	mailbox_transaction_rollback(&trans);
+}
+
+static const char *
+imap_team_refusal_reply(const char *cmd_name, const char *data,
+			const ARRAY_TYPE(team_refusal) *refusals)
+{
+	const struct team_refusal *refusal;
+	const char *text = team_refusals_text(refusals);
+	const char *code = "UNAVAILABLE";
+
+	if (text == NULL || !str_begins(data, "OK"))
+		return data;
+	if (strcmp(cmd_name, "CLOSE") == 0) {
+		/* the mailbox is closed whatever we say */
+		return t_strdup_printf("OK Closed, but some messages stay: %s.",
+				       text);
+	}
+	array_foreach(refusals, refusal) {
+		if (!refusal->correction && refusal->holder != NULL)
+			code = "INUSE";
+	}
+	return t_strdup_printf("NO [%s] %s.", code, text);
+}
+
+/*
+ * Commands
+ */
+
+static void imap_team_mailbox_opened(struct client *client)
+{
+	if (client->mailbox == NULL || !team_mailbox_is_team(client->mailbox))
+		return;
+	team_mailbox_event(client->mailbox, "open");
+	team_mailbox_watch(client->mailbox, TRUE);
+}
+
+static bool imap_team_selects(const char *cmd_name)
+{
+	return strcmp(cmd_name, "SELECT") == 0 ||
+		strcmp(cmd_name, "EXAMINE") == 0;
+}
+
+static void
+imap_team_send_tagline(struct client_command_context *cmd, const char *data)
+{
+	struct client *client = cmd->client;
+	struct imap_team_client *tc = IMAP_TEAM_CONTEXT_REQUIRE(client);
+	const ARRAY_TYPE(team_refusal) *refusals;
+	const char *name = cmd->name == NULL ? "" : cmd->name;
+
+	if (!tc->active) {
+		tc->module_ctx.super.send_tagline(cmd, data);
+		return;
+	}
+	refusals = team_user_take_refusals(client->user);
+	if (array_count(refusals) > 0) {
+		imap_team_send_truth(client, refusals);
+		data = imap_team_refusal_reply(name, data, refusals);
+	}
+	if (imap_team_selects(name))
+		imap_team_mailbox_opened(client);
+	(void)team_user_flush(client->user);
+	tc->module_ctx.super.send_tagline(cmd, data);
+}
+
+static const char *imap_team_client_name(const struct imap_arg *args)
+{
+	const struct imap_arg *list;
+	const char *key, *value, *name = NULL, *version = NULL;
+
+	if (!imap_arg_get_list(args, &list))
+		return NULL;
+	for (; !IMAP_ARG_IS_EOL(list) && !IMAP_ARG_IS_EOL(&list[1]); list += 2) {
+		if (!imap_arg_get_astring(&list[0], &key) ||
+		    !imap_arg_get_astring(&list[1], &value))
+			continue;
+		if (strcasecmp(key, "name") == 0)
+			name = value;
+		else if (strcasecmp(key, "version") == 0)
+			version = value;
+	}
+	if (name == NULL)
+		return NULL;
+	return t_strndup(version == NULL ? name :
+			 t_strconcat(name, " ", version, NULL),
+			 CLIENT_NAME_MAX);
+}
+
+static bool cmd_id_team(struct client_command_context *cmd)
+{
+	struct imap_team_client *tc = IMAP_TEAM_CONTEXT(cmd->client);
+	const struct imap_arg *args;
+	const char *name;
+
+	if (tc != NULL && tc->active) {
+		if (!client_read_args(cmd, 0, 0, &args))
+			return FALSE;
+		name = imap_team_client_name(args);
+		if (name != NULL)
+			team_user_set_client_name(cmd->client->user, name);
+	}
+	return next_cmd_id(cmd);
+}
+
+static void imap_team_client_destroy(struct client *client, const char *reason)
+{
+	struct imap_team_client *tc = IMAP_TEAM_CONTEXT_REQUIRE(client);
+
+	if (tc->active)
+		team_user_event(client->user, "logout", "ok");
+	tc->module_ctx.super.destroy(client, reason);
+}
+
+/* Namespaces are known only now. */
+static void imap_team_client_init(struct client *client)
+{
+	struct imap_team_client *tc = IMAP_TEAM_CONTEXT_REQUIRE(client);
+
+	tc->module_ctx.super.init(client);
+	if (!team_user_is_active(client->user))
+		return;
+	tc->active = TRUE;
+	team_user_defer_refusals(client->user);
+	team_user_event(client->user, "login", "ok");
+}
+
+static void imap_team_client_created(struct client **_client)
+{
+	struct client *client = *_client;
+	struct imap_team_client *tc;
+
+	if (mail_user_is_plugin_loaded(client->user, imap_team_module_obj)) {
+		tc = p_new(client->pool, struct imap_team_client, 1);
+		tc->module_ctx.super = client->v;
+		client->v.init = imap_team_client_init;
+		client->v.destroy = imap_team_client_destroy;
+		client->v.send_tagline = imap_team_send_tagline;
+		MODULE_CONTEXT_SET(client, imap_team_module, tc);
+	}
+	if (next_hook_client_created != NULL)
+		next_hook_client_created(_client);
+}
+
+void imap_team_plugin_init(struct module *module)
+{
+	struct command *cmd;
+	enum command_flags flags;
+
+	imap_team_module_obj = module;
+	next_hook_client_created =
+		imap_client_created_hook_set(imap_team_client_created);
+
+	cmd = command_find("ID");
+	next_cmd_id = cmd->func;
+	flags = cmd->flags;
+	command_unregister("ID");
+	command_register("ID", cmd_id_team, flags);
+}
+
+void imap_team_plugin_deinit(void)
+{
+	imap_client_created_hook_set(next_hook_client_created);
+	command_unregister("ID");
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Hooks of the mail: what is changed, and what a colleague's claim stands
+   against. */
+
+#include "team-common.h"
+#include "array.h"
+#include "str.h"
+#include "index-mail.h"
+#include "mail-storage-private.h"
+#include "team-storage-private.h"
+
+struct team_mail_module team_mail_module =
+	MODULE_CONTEXT_INIT(&mail_module_register);
+
+static struct team_change *
+team_mail_begin_change(struct team_transaction *tt, struct mail *mail)
+{
+	if (tt->change_uid != mail->uid) {
+		team_transaction_end_change(tt);
+		team_transaction_add_message(tt, mail, FALSE);
+		tt->change_uid = mail->uid;
+	}
+	return &tt->change;
+}
+
+/* The client must be told that the message is not as it asked for. */
+static void team_mail_correct(struct team_transaction *tt, struct mail *mail)
+{
+	struct team_refusal refusal;
+
+	i_zero(&refusal);
+	refusal.guid = tt->tbox->guid;
+	refusal.uidvalidity = tt->tbox->uidvalidity;
+	refusal.uid = mail->uid;
+	refusal.correction = TRUE;
+	team_user_add_refusal(tt->tuser, &refusal);
+}
+
+static enum mail_flags
+team_mail_refuse_flags(struct team_transaction *tt, struct mail *mail,
+		       enum mail_flags add)
+{
+	const struct team_settings *set = tt->tuser->set;
+	enum mail_flags protected_flags =
+		add & set->protected_flags & ENUM_NEGATE(set->private_flags);
+	const struct team_claim *claim;
+
+	if (protected_flags == 0)
+		return add;
+	claim = team_transaction_held(tt, mail->uid);
+	if (claim == NULL)
+		return add;
+	seq_range_array_add(&tt->refused_flags, mail->uid);
+	team_transaction_refuse(tt, mail->uid, claim);
+	return add & ENUM_NEGATE(protected_flags);
+}
+
+static void
+team_mail_update_flags(struct mail *_mail, enum modify_type modify_type,
+		       enum mail_flags flags)
+{
+	struct mail_private *mail = (struct mail_private *)_mail;
+	union mail_module_context *mmail = TEAM_MAIL_CONTEXT_REQUIRE(mail);
+	struct team_transaction *tt;
+	struct team_change *change;
+	enum mail_flags old, add, remove, private_flags;
+
+	if (_mail->saving || (flags & ENUM_NEGATE(MAIL_FLAGS_NONRECENT)) != 0) {
+		/* index internal */
+		mmail->super.update_flags(_mail, modify_type, flags);
+		return;
+	}
+	tt = team_transaction_get(_mail->transaction);
+	private_flags = tt->tuser->set->private_flags;
+	old = mail_get_flags(_mail) & MAIL_FLAGS_NONRECENT;
+	add = modify_type == MODIFY_REMOVE ? 0 : flags & ENUM_NEGATE(old);
+	remove = modify_type == MODIFY_ADD ? 0 :
+		modify_type == MODIFY_REMOVE ? (flags & old) :
+		(old & ENUM_NEGATE(flags));
+	add = team_mail_refuse_flags(tt, _mail, add);
+	if (add == 0 && remove == 0)
+		return;
+
+	change = team_mail_begin_change(tt, _mail);
+	change->pvt_add |= add & private_flags;
+	change->pvt_remove |= remove & private_flags;
+	change->add |= add & ENUM_NEGATE(private_flags);
+	change->remove |= remove & ENUM_NEGATE(private_flags);
+	/* D2: a native replace would also replace the private flags' shared
+	   copies, which are the mail's owner's */
+	if (add != 0)
+		mmail->super.update_flags(_mail, MODIFY_ADD, add);
+	if (remove != 0)
+		mmail->super.update_flags(_mail, MODIFY_REMOVE, remove);
+}
+
+struct team_keyword_update {
+	struct team_transaction *tt;
+	struct mail *mail;
+	const ARRAY_TYPE(keywords) *names;
+	const ARRAY_TYPE(keyword_indexes) *old;
+	ARRAY_TYPE(keyword_indexes) add, remove;
+};
+
+static bool
+team_keyword_index_in(const ARRAY_TYPE(keyword_indexes) *indexes,
+		      unsigned int idx)
+{
+	const unsigned int *p;
+
+	array_foreach(indexes, p) {
+		if (*p == idx)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static const char *
+team_keyword_name(struct team_keyword_update *update, unsigned int idx)
+{
+	return array_idx_elem(update->names, idx);
+}
+
+static void
+team_keyword_add(struct team_keyword_update *update, unsigned int idx)
+{
+	struct team_transaction *tt = update->tt;
+	const char *name = team_keyword_name(update, idx);
+
+	if (team_keyword_is_claim(tt->tuser, name)) {
+		seq_range_array_add(&tt->takes, update->mail->uid);
+		team_transaction_add_message(tt, update->mail, TRUE);
+	} else if (team_keyword_is_managed(tt->tuser, name)) {
+		/* only a claim sets it */
+		if (!team_keyword_index_in(update->old, idx))
+			team_mail_correct(tt, update->mail);
+	} else if (!team_keyword_index_in(update->old, idx)) {
+		array_push_back(&update->add, &idx);
+	}
+}
+
+static void
+team_keyword_remove(struct team_keyword_update *update, unsigned int idx)
+{
+	struct team_transaction *tt = update->tt;
+	const char *name = team_keyword_name(update, idx);
+
+	if (team_keyword_is_claim(tt->tuser, name)) {
+		seq_range_array_add(&tt->releases, update->mail->uid);
+		team_transaction_add_message(tt, update->mail, TRUE);
+	} else if (team_keyword_is_managed(tt->tuser, name)) {
+		if (team_keyword_index_in(update->old, idx))
+			team_mail_correct(tt, update->mail);
+	} else if (team_keyword_index_in(update->old, idx)) {
+		array_push_back(&update->remove, &idx);
+	}
+}
+
+/* What replacing the keywords takes away. A claim goes only if it is the
+   colleague's own: a client that replaces flags can't know of claims that came
+   a moment ago. */
+static void
+team_keyword_replace(struct team_keyword_update *update,
+		     const struct mail_keywords *keywords)
+{
+	struct team_user *tuser = update->tt->tuser;
+	const unsigned int *p;
+	const char *name;
+	unsigned int i;
+	bool own = FALSE;
+
+	array_foreach(update->old, p) {
+		name = team_keyword_name(update, *p);
+		if (strcasecmp(name, tuser->claim_keyword) == 0)
+			own = TRUE;
+	}
+	array_foreach(update->old, p) {
+		for (i = 0; i < keywords->count; i++) {
+			if (keywords->idx[i] == *p)
+				break;
+		}
+		name = team_keyword_name(update, *p);
+		if (i == keywords->count &&
+		    (own ? !team_keyword_is_managed(tuser, name) ||
+			   team_keyword_is_claim(tuser, name) :
+		     !team_keyword_is_managed(tuser, name)))
+			team_keyword_remove(update, *p);
+	}
+}
+
+static const char *
+team_keyword_update_names(struct team_keyword_update *update,
+			  const ARRAY_TYPE(keyword_indexes) *indexes,
+			  const char *before)
+{
+	string_t *str = t_str_new(64);
+	const unsigned int *p;
+
+	str_append(str, before);
+	array_foreach(indexes, p) {
+		if (str_len(str) > 0)
+			str_append_c(str, ' ');
+		str_append(str, team_keyword_name(update, *p));
+	}
+	return p_strdup(update->tt->pool, str_c(str));
+}
+
+static void
+team_keyword_update_super(struct team_keyword_update *update,
+			  enum modify_type modify_type,
+			  const ARRAY_TYPE(keyword_indexes) *indexes)
+{
+	struct mail_private *mail = (struct mail_private *)update->mail;
+	union mail_module_context *mmail = TEAM_MAIL_CONTEXT_REQUIRE(mail);
+	struct mail_keywords *keywords;
+
+	keywords = mailbox_keywords_create_from_indexes(update->mail->box,
+							indexes);
+	mmail->super.update_keywords(update->mail, modify_type, keywords);
+	mailbox_keywords_unref(&keywords);
+}
+
+static void
+team_keyword_update_apply(struct team_keyword_update *update)
+{
+	struct team_transaction *tt = update->tt;
+	struct team_change *change;
+
+	if (array_count(&update->add) == 0 && array_count(&update->remove) == 0)
+		return;
+	change = team_mail_begin_change(tt, update->mail);
+	if (array_count(&update->add) > 0) {
+		change->add_keywords = team_keyword_update_names(
+			update, &update->add, change->add_keywords);
+		team_keyword_update_super(update, MODIFY_ADD, &update->add);
+	}
+	if (array_count(&update->remove) > 0) {
+		change->remove_keywords = team_keyword_update_names(
+			update, &update->remove, change->remove_keywords);
+		team_keyword_update_super(update, MODIFY_REMOVE,
+					  &update->remove);
+	}
+}
+
+static void
+team_mail_update_keywords(struct mail *_mail, enum modify_type modify_type,
+			  struct mail_keywords *keywords)
+{
+	struct mail_private *mail = (struct mail_private *)_mail;
+	union mail_module_context *mmail = TEAM_MAIL_CONTEXT_REQUIRE(mail);
+	struct team_keyword_update update;
+	unsigned int i;
+
+	if (_mail->saving) {
+		mmail->super.update_keywords(_mail, modify_type, keywords);
+		return;
+	}
+	T_BEGIN {
+		i_zero(&update);
+		update.tt = team_transaction_get(_mail->transaction);
+		update.mail = _mail;
+		update.names = mail_index_get_keywords(_mail->box->index);
+		update.old = mail_get_keyword_indexes(_mail);
+		t_array_init(&update.add, 8);
+		t_array_init(&update.remove, 8);
+		for (i = 0; i < keywords->count; i++) {
+			if (modify_type == MODIFY_REMOVE)
+				team_keyword_remove(&update, keywords->idx[i]);
+			else
+				team_keyword_add(&update, keywords->idx[i]);
+		}
+		if (modify_type == MODIFY_REPLACE)
+			team_keyword_replace(&update, keywords);
+		team_keyword_update_apply(&update);
+	} T_END;
+}
+
+static void team_mail_expunge(struct mail *_mail)
+{
+	struct mail_private *mail = (struct mail_private *)_mail;
+	union mail_module_context *mmail = TEAM_MAIL_CONTEXT_REQUIRE(mail);
+	struct team_transaction *tt = team_transaction_get(_mail->transaction);
+	struct team_user *tuser = tt->tuser;
+	const struct team_claim *claim;
+
+	if (tuser->moved_mail == _mail && tuser->moved_uid == _mail->uid) {
+		/* the move is recorded where the message has gone to */
+		tuser->moved_mail = NULL;
+		mmail->super.expunge(_mail);
+		return;
+	}
+	claim = (tuser->set->protects & TEAM_PROTECTS_EXPUNGE) == 0 ? NULL :
+		team_transaction_held(tt, _mail->uid);
+	if (claim != NULL) {
+		seq_range_array_add(&tt->refused_expunges, _mail->uid);
+		team_transaction_refuse(tt, _mail->uid, claim);
+		return;
+	}
+	team_transaction_add_message(tt, _mail, TRUE);
+	seq_range_array_add(&tt->expunges, _mail->uid);
+	mmail->super.expunge(_mail);
+}
+
+void team_mail_allocated(struct mail *_mail)
+{
+	struct mail_private *mail = (struct mail_private *)_mail;
+	struct mail_vfuncs *v = mail->vlast;
+	union mail_module_context *mmail;
+
+	if (!team_mailbox_is_team(_mail->box))
+		return;
+	mmail = p_new(mail->pool, union mail_module_context, 1);
+	mmail->super = *v;
+	mail->vlast = &mmail->super;
+	v->update_flags = team_mail_update_flags;
+	v->update_keywords = team_mail_update_keywords;
+	v->expunge = team_mail_expunge;
+	MODULE_CONTEXT_SET_SELF(mail, team_mail_module, mmail);
+}

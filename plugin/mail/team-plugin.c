@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Registration of the mail plugin. */
+
+#include "team-common.h"
+#include "module-context.h"
+#include "team-storage-private.h"
+
+const char *team_plugin_version = DOVECOT_ABI_VERSION;
+
+static struct mail_storage_hooks team_mail_storage_hooks = {
+	.mail_user_created = team_mail_user_created,
+	.mailbox_allocated = team_mailbox_allocated,
+	.mail_allocated = team_mail_allocated,
+};
+
+void team_plugin_init(struct module *module)
+{
+	mail_storage_hooks_add(module, &team_mail_storage_hooks);
+}
+
+void team_plugin_deinit(void)
+{
+	mail_storage_hooks_remove(&team_mail_storage_hooks);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEAM_PLUGIN_H
+#define TEAM_PLUGIN_H
+
+/* What the mail plugin offers to the plugins of protocols (imap_team). */
+
+struct module;
+struct mail_user;
+struct mailbox;
+
+/* A message that was left as it was, though a command asked for a change. */
+struct team_refusal {
+	const char *guid;
+	uint32_t uidvalidity;
+	uint32_t uid;
+	/* who holds it; NULL if claims can't be had now */
+	const char *holder;
+	time_t since, until;
+	/* the client believes in a change that was not made, but nobody stands
+	   against it: tell it the truth, without refusing the command */
+	bool correction;
+};
+ARRAY_DEFINE_TYPE(team_refusal, struct team_refusal);
+
+void team_plugin_init(struct module *module);
+void team_plugin_deinit(void);
+
+/* TRUE if the user has a namespace with a private index: otherwise the plugin
+   leaves the user alone. */
+bool team_user_is_active(struct mail_user *user);
+/* The one whom records and claims name. */
+const char *team_user_colleague(struct mail_user *user);
+/* The client said its name (IMAP ID). */
+void team_user_set_client_name(struct mail_user *user, const char *name);
+/* Records an action of the user that concerns no mailbox (login, logout). */
+void team_user_event(struct mail_user *user, const char *action,
+		     const char *outcome);
+/* Waits until all that was recorded so far stands in the journal. Returns 0,
+   or -1 with the reason logged. */
+int team_user_flush(struct mail_user *user);
+
+/* The caller will tell the client about refused messages: storage functions
+   do what nobody stands against and return success. Without this they return
+   MAIL_ERROR_INUSE after having done so. */
+void team_user_defer_refusals(struct mail_user *user);
+/* The refusals since the last call, allocated from the data stack. */
+const ARRAY_TYPE(team_refusal) *team_user_take_refusals(struct mail_user *user);
+/* The reason for a person: who holds what, since when, until when. */
+const char *team_refusals_text(const ARRAY_TYPE(team_refusal) *refusals);
+
+/* TRUE if the mailbox belongs to a team namespace. */
+bool team_mailbox_is_team(struct mailbox *box);
+/* Hex GUID of an opened team mailbox, or NULL. */
+const char *team_mailbox_guid(struct mailbox *box);
+/* Starts or stops live notifications about the mailbox. */
+void team_mailbox_watch(struct mailbox *box, bool watch);
+/* Records an action on the mailbox as a whole (open). */
+void team_mailbox_event(struct mailbox *box, const char *action);
+
+#endif

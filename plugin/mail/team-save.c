@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Messages that come: appended, delivered, copied, moved. */
+
+#include "team-common.h"
+#include "array.h"
+#include "str.h"
+#include "imap-util.h"
+#include "master-service.h"
+#include "mail-storage-private.h"
+#include "team-protocol.h"
+#include "team-storage-private.h"
+
+/* Message-IDs of one record */
+#define SAVE_GROUP_SIZE_MAX (TEAM_PROTOCOL_MAX_LINE / 2)
+#define SAVE_GROUP_COUNT_MAX 5000
+
+static struct team_save_group *
+team_save_group_get(struct team_transaction *tt, unsigned int mailnum,
+		    const char *action, struct team_mailbox *src)
+{
+	struct team_save_group *group;
+	unsigned int count;
+
+	group = array_get_modifiable(&tt->saves, &count);
+	if (count > 0) {
+		group += count - 1;
+		count = array_count(&group->messages);
+		if (strcmp(group->action, action) == 0 &&
+		    (src == NULL ? group->from == NULL :
+		     group->from != NULL &&
+		     strcmp(group->from, src->guid) == 0 &&
+		     group->fromvalidity == src->uidvalidity) &&
+		    group->first_mailnum + count == mailnum &&
+		    count < SAVE_GROUP_COUNT_MAX &&
+		    group->message_ids_size < SAVE_GROUP_SIZE_MAX)
+			return group;
+	}
+	group = array_append_space(&tt->saves);
+	group->action = action;
+	group->first_mailnum = mailnum;
+	p_array_init(&group->messages, tt->pool, 8);
+	p_array_init(&group->fromuids, tt->pool, 8);
+	if (src != NULL) {
+		group->from = p_strdup(tt->pool, src->guid);
+		group->fromname = p_strdup(tt->pool, src->box->vname);
+		group->fromvalidity = src->uidvalidity;
+	}
+	return group;
+}
+
+static void
+team_save_add(struct team_transaction *tt, unsigned int mailnum,
+	      const char *action, struct team_mailbox *src, uint32_t src_uid,
+	      const char *message_id)
+{
+	struct team_save_group *group;
+	struct team_message_id *message;
+
+	group = team_save_group_get(tt, mailnum, action, src);
+	message = array_append_space(&group->messages);
+	message->message_id = p_strdup(tt->pool, message_id);
+	group->message_ids_size +=
+		message_id == NULL ? 0 : strlen(message_id) + 16;
+	if (src != NULL)
+		seq_range_array_add(&group->fromuids, src_uid);
+}
+
+/* A claim can't be had by saving a message with its keyword. */
+static void
+team_save_strip_keywords(struct team_user *tuser, struct mail_save_context *ctx)
+{
+	struct mail_keywords *keywords = ctx->data.keywords;
+	const ARRAY_TYPE(keywords) *names;
+	ARRAY_TYPE(keyword_indexes) keep;
+	unsigned int i;
+
+	if (keywords == NULL)
+		return;
+	names = mail_index_get_keywords(keywords->index);
+	t_array_init(&keep, keywords->count + 1);
+	for (i = 0; i < keywords->count; i++) {
+		if (!team_keyword_is_managed(tuser, array_idx_elem(names,
+							keywords->idx[i])))
+			array_push_back(&keep, &keywords->idx[i]);
+	}
+	if (array_count(&keep) == keywords->count)
+		return;
+	ctx->data.keywords = array_count(&keep) == 0 ? NULL :
+		mailbox_keywords_create_from_indexes(ctx->transaction->box,
+						     &keep);
+	mailbox_keywords_unref(&keywords);
+}
+
+static int team_save_begin(struct mail_save_context *ctx, struct istream *input)
+{
+	struct team_mailbox *tbox =
+		TEAM_BOX_CONTEXT_REQUIRE(ctx->transaction->box);
+
+	if (tbox->team && !ctx->copying_via_save) T_BEGIN {
+		team_save_strip_keywords(tbox->tuser, ctx);
+	} T_END;
+	return tbox->module_ctx.super.save_begin(ctx, input);
+}
+
+static const char *team_save_action(void)
+{
+	const char *name = master_service_get_name(master_service);
+
+	return strcmp(name, "lmtp") == 0 || strcmp(name, "lda") == 0 ?
+		"deliver" : "append";
+}
+
+static int team_save_finish(struct mail_save_context *ctx)
+{
+	struct mailbox_transaction_context *t = ctx->transaction;
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(t->box);
+	struct mail *dest_mail = ctx->copying_via_save ? NULL : ctx->dest_mail;
+	const char *message_id;
+	unsigned int mailnum = t->save_count;
+
+	if (tbox->module_ctx.super.save_finish(ctx) < 0)
+		return -1;
+	if (dest_mail == NULL || !tbox->team)
+		return 0;
+	T_BEGIN {
+		if (mail_get_first_header(dest_mail, "Message-ID",
+					  &message_id) <= 0)
+			message_id = NULL;
+		team_save_add(team_transaction_get(t), mailnum,
+			      team_save_action(), NULL, 0, message_id);
+	} T_END;
+	return 0;
+}
+
+static int
+team_copy_recorded(struct mail_save_context *ctx, struct mail *mail,
+		   struct team_mailbox *src)
+{
+	struct mailbox_transaction_context *t = ctx->transaction;
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(t->box);
+	struct team_user *tuser = tbox->tuser;
+	const struct team_claim *claim;
+	struct team_transaction *src_tt;
+	const char *message_id;
+	unsigned int mailnum = t->save_count;
+	uint32_t uid = mail->uid;
+	bool moving = ctx->moving;
+
+	if (src->team && moving &&
+	    (tuser->set->protects & TEAM_PROTECTS_MOVE) != 0) {
+		src_tt = team_transaction_get(mail->transaction);
+		claim = team_transaction_held(src_tt, uid);
+		if (claim != NULL) {
+			seq_range_array_add(&src_tt->refused_moves, uid);
+			team_transaction_refuse(src_tt, uid, claim);
+			mail_storage_set_error(t->box->storage,
+				MAIL_ERROR_INUSE, t_strdup_printf(
+				"Claimed by %s", claim->holder));
+			mailbox_save_cancel(&ctx);
+			return -1;
+		}
+	}
+	if (mail_get_first_header(mail, "Message-ID", &message_id) <= 0)
+		message_id = NULL;
+	message_id = t_strdup(message_id);
+	if (!moving || !src->team || !tbox->team)
+		team_save_strip_keywords(tuser, ctx);
+	if (tbox->module_ctx.super.copy(ctx, mail) < 0)
+		return -1;
+	team_save_add(team_transaction_get(t), mailnum,
+		      moving ? "move" : "copy", src, uid, message_id);
+	if (moving) {
+		tuser->moved_mail = mail;
+		tuser->moved_uid = uid;
+	}
+	return 0;
+}
+
+static int team_copy(struct mail_save_context *ctx, struct mail *mail)
+{
+	struct team_mailbox *tbox =
+		TEAM_BOX_CONTEXT_REQUIRE(ctx->transaction->box);
+	struct team_mailbox *src = TEAM_BOX_CONTEXT(mail->box);
+	int ret;
+
+	if (src == NULL || (!src->team && !tbox->team) ||
+	    team_mailbox_identify(src) < 0 || src->uidvalidity == 0)
+		return tbox->module_ctx.super.copy(ctx, mail);
+	T_BEGIN {
+		ret = team_copy_recorded(ctx, mail, src);
+	} T_END;
+	return ret;
+}
+
+static struct mailbox_transaction_context *
+team_transaction_begin(struct mailbox *box,
+		       enum mailbox_transaction_flags flags, const char *reason)
+{
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
+
+	/* the records name the messages */
+	return tbox->module_ctx.super.transaction_begin(box,
+		flags | (tbox->team ? MAILBOX_TRANSACTION_FLAG_ASSIGN_UIDS : 0),
+		reason);
+}
+
+void team_save_hooks(struct mailbox_vfuncs *v)
+{
+	v->transaction_begin = team_transaction_begin;
+	v->save_begin = team_save_begin;
+	v->save_finish = team_save_finish;
+	v->copy = team_copy;
+}
+
+/*
+ * Records
+ */
+
+static void
+team_fields_printf(ARRAY_TYPE(const_string) *fields, const char *key,
+		   const char *value)
+{
+	const char *field = t_strconcat(key, value, NULL);
+
+	array_push_back(fields, &field);
+}
+
+int team_saves_prepare(struct team_transaction *tt, const char **error_r)
+{
+	struct team_save_group *group;
+	ARRAY_TYPE(const_string) fields;
+	const char *const *record;
+
+	array_foreach_modifiable(&tt->saves, group) {
+		team_record_begin(tt->tbox, &fields, group->action, "ok");
+		if (group->from != NULL) {
+			team_fields_printf(&fields, "from=", group->from);
+			team_fields_printf(&fields, "fromvalidity=",
+				t_strdup_printf("%u", group->fromvalidity));
+			team_fields_printf(&fields, "fromname=",
+					   group->fromname);
+			team_fields_printf(&fields, "fromuids=",
+					   team_uidset(&group->fromuids));
+		}
+		array_append_zero(&fields);
+		record = array_front(&fields);
+		group->txn = team_client_prepare(team_user_session(tt->tuser),
+						 &record, 1, error_r);
+		if (group->txn == 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+team_save_private_fields(ARRAY_TYPE(const_string) *fields,
+			 const struct team_save_group *group,
+			 const struct mail_save_private_changes *saves,
+			 unsigned int count)
+{
+	static const enum mail_flags flags[] = {
+		MAIL_ANSWERED, MAIL_FLAGGED, MAIL_DELETED, MAIL_SEEN, MAIL_DRAFT
+	};
+	const struct team_message_id *messages;
+	ARRAY_TYPE(seq_range) uids;
+	unsigned int i, j, n, messages_count;
+	string_t *key;
+
+	messages = array_get(&group->messages, &messages_count);
+	t_array_init(&uids, 8);
+	for (i = 0; i < N_ELEMENTS(flags); i++) {
+		array_clear(&uids);
+		for (j = 0; j < count; j++) {
+			n = saves[j].mailnum - group->first_mailnum;
+			if ((saves[j].flags & flags[i]) != 0 &&
+			    saves[j].mailnum >= group->first_mailnum &&
+			    n < messages_count)
+				seq_range_array_add(&uids, messages[n].uid);
+		}
+		if (array_count(&uids) == 0)
+			continue;
+		key = t_str_new(16);
+		str_append(key, "p+");
+		imap_write_flags(key, flags[i], NULL);
+		str_append_c(key, '=');
+		team_fields_printf(fields, str_c(key), team_uidset(&uids));
+	}
+}
+
+static void
+team_save_group_commit(struct team_transaction *tt,
+		       struct team_save_group *group, uint32_t uidvalidity,
+		       const struct mail_save_private_changes *pvt_saves,
+		       unsigned int pvt_saves_count)
+{
+	const struct team_message_id *message;
+	ARRAY_TYPE(const_string) fields;
+	ARRAY_TYPE(seq_range) uids;
+	string_t *mids = t_str_new(256);
+	const char *error;
+
+	t_array_init(&fields, 8);
+	t_array_init(&uids, 8);
+	array_foreach(&group->messages, message) {
+		if (message->uid == 0)
+			continue;
+		seq_range_array_add(&uids, message->uid);
+		if (message->message_id == NULL)
+			continue;
+		if (str_len(mids) > 0)
+			str_append_c(mids, '\n');
+		str_printfa(mids, "%u %.1000s", message->uid,
+			    message->message_id);
+	}
+	/* a new mailbox may not have had it before */
+	if (uidvalidity != 0) {
+		team_fields_printf(&fields, "uidvalidity=",
+				   t_strdup_printf("%u", uidvalidity));
+	}
+	if (array_count(&uids) > 0) {
+		team_fields_printf(&fields, "uids=", team_uidset(&uids));
+		if (str_len(mids) > 0)
+			team_fields_printf(&fields, "mids=", str_c(mids));
+		team_save_private_fields(&fields, group, pvt_saves,
+					 pvt_saves_count);
+		seq_range_array_merge(&tt->tbox->known_uids, &uids);
+	} else {
+		team_fields_printf(&fields, "d.count=", t_strdup_printf("%u",
+				   array_count(&group->messages)));
+	}
+	array_append_zero(&fields);
+	if (team_client_commit(team_user_session(tt->tuser), group->txn,
+			       array_front(&fields), &error) < 0) {
+		e_error(tt->tuser->user->event, "team: %s: the record of new "
+			"messages in %s is kept and sent again", error,
+			tt->tbox->box->vname);
+	}
+}
+
+void team_saves_commit(struct team_transaction *tt,
+		       const struct mail_transaction_commit_changes *changes,
+		       const struct mail_save_private_changes *pvt_saves,
+		       unsigned int pvt_saves_count)
+{
+	struct team_save_group *group;
+	struct team_message_id *message;
+	struct seq_range_iter iter;
+	unsigned int n;
+
+	seq_range_array_iter_init(&iter, &changes->saved_uids);
+	array_foreach_modifiable(&tt->saves, group) {
+		n = group->first_mailnum;
+		array_foreach_modifiable(&group->messages, message) {
+			(void)seq_range_array_iter_nth(&iter, n++,
+						       &message->uid);
+		}
+		T_BEGIN {
+			team_save_group_commit(tt, group,
+					       changes->uid_validity,
+					       pvt_saves, pvt_saves_count);
+		} T_END;
+	}
+}
+
+void team_saves_abort(struct team_transaction *tt, const char *error)
+{
+	const struct team_save_group *group;
+	const char *fields[3];
+
+	fields[0] = "outcome=failed";
+	fields[1] = t_strconcat("d.error=", error, NULL);
+	fields[2] = NULL;
+	array_foreach(&tt->saves, group) {
+		if (group->txn != 0) {
+			team_client_abort(team_user_session(tt->tuser),
+					  group->txn,
+					  error == NULL ? NULL : fields);
+		}
+	}
+}

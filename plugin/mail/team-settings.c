@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The settings of mail processes and what they are checked for. */
+
+#include "team-common.h"
+#include "settings-parser.h"
+#include "imap-util.h"
+#include "mail-user.h"
+#include "compat-settings.h"
+#include "team-settings.h"
+
+#include <ctype.h>
+
+#undef DEF
+#define DEF(_type, name) \
+	{ .type = (_type), .key = #name, \
+	  .offset = offsetof(struct team_settings, name) }
+
+static bool
+team_settings_check(void *_set, pool_t pool, const char **error_r);
+
+static const struct setting_define team_setting_defines[] = {
+	DEF(SET_STR, team_socket),
+	DEF(SET_TIME, team_timeout),
+	DEF(SET_STR, team_private_flags),
+	DEF(SET_STR, team_claim_flags),
+	DEF(SET_STR, team_claim_protects),
+	{ .key = NULL }
+};
+
+static const struct team_settings team_default_settings = {
+	.team_socket = "team",
+	.team_timeout = 5,
+	.team_private_flags = "\\Seen \\Flagged",
+	.team_claim_flags = "claimed",
+	.team_claim_protects = "\\Deleted move expunge",
+};
+
+static const struct setting_parser_info team_setting_parser_info = {
+	.module_name = "team",
+	.defines = team_setting_defines,
+	.defaults = &team_default_settings,
+	.type_offset = SIZE_MAX,
+	.struct_size = sizeof(struct team_settings),
+	.parent_offset = SIZE_MAX,
+	.check_func = team_settings_check,
+};
+
+static int
+team_settings_flag(const char *name, enum mail_flags *flags)
+{
+	enum mail_flags flag = imap_parse_system_flag(name);
+
+	if (flag == 0 || flag == MAIL_RECENT)
+		return -1;
+	*flags |= flag;
+	return 0;
+}
+
+static bool
+team_settings_check_private(struct team_settings *set, const char **error_r)
+{
+	const char *const *names;
+
+	names = t_strsplit_spaces(set->team_private_flags, " ");
+	for (; *names != NULL; names++) {
+		if (team_settings_flag(*names, &set->private_flags) < 0) {
+			*error_r = t_strdup_printf(
+				"team_private_flags: %s is none of \\Seen "
+				"\\Flagged \\Answered \\Deleted \\Draft",
+				*names);
+			return FALSE;
+		}
+	}
+	return TRUE;
+}
+
+static bool team_keyword_is_valid(const char *keyword)
+{
+	/* RFC 3501: flag-keyword is an atom */
+	for (; *keyword != '\0'; keyword++) {
+		if ((unsigned char)*keyword <= ' ' ||
+		    (unsigned char)*keyword >= 0x7f ||
+		    strchr("(){%*\"\\]", *keyword) != NULL)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static bool
+team_settings_check_claim(struct team_settings *set, pool_t pool,
+			  const char **error_r)
+{
+	const char *const *names;
+
+	names = t_strsplit_spaces(set->team_claim_flags, " ");
+	if (*names == NULL) {
+		*error_r = "team_claim_flags: no keyword given";
+		return FALSE;
+	}
+	set->claim_keywords = (const void *)p_strarray_dup(pool, names);
+	for (; *names != NULL; names++) {
+		if (!team_keyword_is_valid(*names)) {
+			*error_r = t_strdup_printf("team_claim_flags: %s "
+				"can't be an IMAP keyword", *names);
+			return FALSE;
+		}
+	}
+	return TRUE;
+}
+
+static bool
+team_settings_check_protects(struct team_settings *set, const char **error_r)
+{
+	const char *const *names;
+
+	names = t_strsplit_spaces(set->team_claim_protects, " ");
+	for (; *names != NULL; names++) {
+		if (strcasecmp(*names, "move") == 0)
+			set->protects |= TEAM_PROTECTS_MOVE;
+		else if (strcasecmp(*names, "expunge") == 0)
+			set->protects |= TEAM_PROTECTS_EXPUNGE;
+		else if (team_settings_flag(*names,
+					    &set->protected_flags) < 0) {
+			*error_r = t_strdup_printf("team_claim_protects: %s is "
+				"neither a system flag nor move nor expunge",
+				*names);
+			return FALSE;
+		}
+	}
+	return TRUE;
+}
+
+static bool
+team_settings_check(void *_set, pool_t pool, const char **error_r)
+{
+	struct team_settings *set = _set;
+
+	if (*set->team_socket == '\0') {
+		*error_r = "team_socket: no path given";
+		return FALSE;
+	}
+	if (set->team_timeout == 0 || set->team_timeout > 300) {
+		*error_r = "team_timeout: must be between 1 and 300 seconds";
+		return FALSE;
+	}
+	return team_settings_check_private(set, error_r) &&
+		team_settings_check_claim(set, pool, error_r) &&
+		team_settings_check_protects(set, error_r);
+}
+
+int team_settings_read(struct mail_user *user, pool_t pool,
+		       const struct team_settings **set_r,
+		       const char **error_r)
+{
+	const void *set;
+
+	if (compat_user_settings_read(user, pool, &team_setting_parser_info,
+				      &set, error_r) < 0)
+		return -1;
+	*set_r = set;
+	return 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEAM_SETTINGS_H
+#define TEAM_SETTINGS_H
+
+#include "mail-types.h"
+
+struct mail_user;
+
+enum team_protects {
+	TEAM_PROTECTS_MOVE = 0x01,
+	TEAM_PROTECTS_EXPUNGE = 0x02,
+};
+
+/* What mail processes are told by plugin { team_* }. */
+struct team_settings {
+	const char *team_socket;
+	unsigned int team_timeout;
+	const char *team_private_flags;
+	const char *team_claim_flags;
+	const char *team_claim_protects;
+
+	/* made of the above */
+	enum mail_flags private_flags;
+	/* the keywords that claim; the first one is set on claimed messages */
+	const char *const *claim_keywords;
+	enum mail_flags protected_flags;
+	enum team_protects protects;
+};
+
+/* Reads the user's settings. Returns 0, or -1 with an error that names the
+   setting and says what is wrong with it. */
+int team_settings_read(struct mail_user *user, pool_t pool,
+		       const struct team_settings **set_r,
+		       const char **error_r);
+
+#endif

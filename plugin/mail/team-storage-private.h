@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEAM_STORAGE_PRIVATE_H
+#define TEAM_STORAGE_PRIVATE_H
+
+/* The mail plugin's own objects, shared by its files. */
+
+#include "seq-range-array.h"
+#include "mail-storage-private.h"
+#include "mail-user.h"
+#include "team-client.h"
+#include "team-plugin.h"
+#include "team-settings.h"
+
+#define TEAM_USER_CONTEXT(obj) \
+	MODULE_CONTEXT(obj, team_user_module)
+#define TEAM_USER_CONTEXT_REQUIRE(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, team_user_module)
+#define TEAM_BOX_CONTEXT(obj) \
+	MODULE_CONTEXT(obj, team_storage_module)
+#define TEAM_BOX_CONTEXT_REQUIRE(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, team_storage_module)
+#define TEAM_MAIL_CONTEXT_REQUIRE(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, team_mail_module)
+
+struct team_user {
+	union mail_user_module_context module_ctx;
+	struct mail_user *user;
+
+	const struct team_settings *set;
+	const char *colleague;
+	/* "claimed-<colleague>" */
+	const char *claim_keyword;
+
+	struct team_client *client;
+	struct team_session *session;
+	struct team_session_info session_info;
+
+	/* opened team mailboxes */
+	struct team_mailbox *boxes;
+	/* the mail that mailbox_move() has just copied and expunges next */
+	struct mail *moved_mail;
+	uint32_t moved_uid;
+
+	pool_t refusals_pool;
+	ARRAY_TYPE(team_refusal) refusals;
+
+	bool defer_refusals:1;
+	bool away_logged:1;
+};
+
+struct team_claim {
+	uint32_t uid;
+	const char *holder;
+	time_t since, until;
+};
+ARRAY_DEFINE_TYPE(team_claim, struct team_claim);
+
+struct team_mailbox {
+	union mailbox_module_context module_ctx;
+	struct team_mailbox *prev, *next;
+	struct team_user *tuser;
+	struct mailbox *box;
+
+	/* belongs to a team namespace; others are only looked at for what is
+	   copied out of team mailboxes */
+	bool team;
+
+	/* empty until known */
+	char guid[GUID_128_SIZE * 2 + 1];
+	uint32_t uidvalidity;
+
+	/* in the private index's header: what its flags were brought up to */
+	uint32_t replica_ext_id;
+	/* in the shared index's header: which claims its keywords show */
+	uint32_t claims_ext_id;
+
+	/* messages whose Message-ID the log has */
+	ARRAY_TYPE(seq_range) known_uids;
+
+	/* PostgreSQL's state must be asked for */
+	bool stale;
+	/* not before this time */
+	time_t next_sync;
+	bool watched;
+	bool listed;
+};
+
+/* One kind of change that a transaction makes, and the messages that it makes
+   it to. */
+struct team_change {
+	enum mail_flags pvt_add, pvt_remove, add, remove;
+	/* space separated, "" for none */
+	const char *add_keywords, *remove_keywords;
+	ARRAY_TYPE(seq_range) uids;
+};
+
+struct team_message_id {
+	uint32_t uid;
+	const char *message_id;
+};
+
+/* Messages that one transaction saves in a row from one source: one record. */
+struct team_save_group {
+	const char *action;
+	/* of a copy or move, else NULL */
+	const char *from, *fromname;
+	uint32_t fromvalidity;
+	ARRAY_TYPE(seq_range) fromuids;
+	/* one for each message; uid is unknown (0) before the commit */
+	ARRAY(struct team_message_id) messages;
+	unsigned int first_mailnum;
+	size_t message_ids_size;
+	/* its intent in the journal */
+	uint64_t txn;
+};
+
+struct team_transaction {
+	union mailbox_transaction_module_context module_ctx;
+	struct mailbox_transaction_context *t;
+	struct team_mailbox *tbox;
+	struct team_user *tuser;
+	pool_t pool;
+
+	/* what was found out of the mail that is being changed now: STORE
+	   changes its flags and then its keywords */
+	uint32_t change_uid;
+	struct team_change change;
+
+	ARRAY(struct team_change) changes;
+	ARRAY(struct team_save_group) saves;
+	unsigned int saves_count;
+	/* messages of the mailbox that the log may not know yet, by UID */
+	ARRAY(struct team_message_id) messages;
+	ARRAY_TYPE(seq_range) messages_uids;
+
+	ARRAY_TYPE(seq_range) expunges;
+	ARRAY_TYPE(seq_range) takes, releases;
+	/* refused, by what was asked for */
+	ARRAY_TYPE(seq_range) refused_flags, refused_moves, refused_expunges;
+
+	/* who else holds messages of the mailbox, asked for when needed */
+	ARRAY_TYPE(team_claim) held;
+	bool held_known;
+	/* the service didn't answer: nothing may be changed */
+	bool failed;
+};
+
+ARRAY_DEFINE_TYPE(const_char_pp, const char *const *);
+
+struct team_mail {
+	union mail_module_context module_ctx;
+};
+
+extern MODULE_CONTEXT_DEFINE(team_user_module, &mail_user_module_register);
+extern MODULE_CONTEXT_DEFINE(team_storage_module,
+			     &mail_storage_module_register);
+extern MODULE_CONTEXT_DEFINE(team_mail_module, &mail_module_register);
+
+/* team-user.c */
+void team_mail_user_created(struct mail_user *user);
+/* The user's connection to the service, made when first needed. */
+struct team_session *team_user_session(struct team_user *tuser);
+void team_user_add_refusal(struct team_user *tuser,
+			   const struct team_refusal *refusal);
+
+/* team-mailbox.c */
+void team_mailbox_allocated(struct mailbox *box);
+/* Finds out guid and uidvalidity of an open mailbox; the latter is 0 as long
+   as the mailbox has never been synced. Returns 0, or -1 if the GUID can't be
+   had. */
+int team_mailbox_identify(struct team_mailbox *tbox);
+
+/* team-mail.c */
+void team_mail_allocated(struct mail *mail);
+
+/* team-transaction.c */
+struct team_transaction *
+team_transaction_get(struct mailbox_transaction_context *t);
+int team_transaction_commit(struct mailbox_transaction_context *t,
+			    struct mail_transaction_commit_changes *changes_r);
+void team_transaction_rollback(struct mailbox_transaction_context *t);
+/* TRUE if the transaction was begun by the IMAP command or its UID form. */
+bool team_transaction_is(struct mailbox_transaction_context *t,
+			 const char *cmd);
+/* Returns the claim of a colleague that stands against changing the message,
+   or NULL. */
+const struct team_claim *
+team_transaction_held(struct team_transaction *tt, uint32_t uid);
+void team_transaction_refuse(struct team_transaction *tt, uint32_t uid,
+			     const struct team_claim *claim);
+
+/* team-record.c */
+/* Remembers the Message-ID of a message that is about to be changed, if the
+   log may not know it yet. force: even where many are asked for already. */
+void team_transaction_add_message(struct team_transaction *tt,
+				  struct mail *mail, bool force);
+/* The change of one message is complete: joins it with its like. */
+void team_transaction_end_change(struct team_transaction *tt);
+/* Appends the records of all that the transaction does but saving, each a
+   NULL-terminated list of fields. */
+void team_transaction_records(struct team_transaction *tt,
+			      ARRAY_TYPE(const_char_pp) *records);
+/* Records what was refused. */
+void team_transaction_record_refused(struct team_transaction *tt);
+/* The fields that every record about the mailbox begins with. */
+void team_record_begin(struct team_mailbox *tbox,
+		       ARRAY_TYPE(const_string) *fields, const char *action,
+		       const char *outcome);
+const char *team_uidset(const ARRAY_TYPE(seq_range) *uids);
+
+/* team-save.c */
+void team_save_hooks(struct mailbox_vfuncs *v);
+/* Journals the intents of the saves. Returns 0, -1 if that can't be done. */
+int team_saves_prepare(struct team_transaction *tt, const char **error_r);
+/* They were carried out. */
+void team_saves_commit(struct team_transaction *tt,
+		       const struct mail_transaction_commit_changes *changes,
+		       const struct mail_save_private_changes *pvt_saves,
+		       unsigned int pvt_saves_count);
+/* They were not: with an error they are recorded as failed. */
+void team_saves_abort(struct team_transaction *tt, const char *error);
+
+/* team-claims.c */
+bool team_keyword_is_claim(struct team_user *tuser, const char *keyword);
+bool team_keyword_is_managed(struct team_user *tuser, const char *keyword);
+/* Asks for the claims that the transaction wants and writes the keywords of
+   those granted. Returns 0, -1 if the service didn't answer. */
+int team_transaction_claims(struct team_transaction *tt);
+/* Gives back what the transaction took, since it can't be committed. */
+void team_transaction_release_taken(struct team_transaction *tt);
+/* "claimed-<colleague>" as a keyword. */
+const char *team_claim_keyword(const char *colleague);
+/* Brings the keywords of the shared index in line with the claims. */
+int team_mailbox_apply_claims(struct team_mailbox *tbox,
+			      const ARRAY_TYPE(team_claim) *claims);
+
+/* team-replica.c */
+/* Before the native sync: asks the service for what is new and applies the
+   shared part. After it: applies the private part. */
+struct team_state;
+struct team_state *team_replica_fetch(struct team_mailbox *tbox);
+void team_replica_apply(struct team_mailbox *tbox, struct team_state **state,
+			struct mailbox_sync_context *sync_ctx);
+/* Keeps the private index's log short. */
+void team_replica_trim_log(struct team_mailbox *tbox);
+
+#endif

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A mailbox transaction: what it is about to do stands in the journal before
+   it is done, and what became of it before anybody hears of it. */
+
+#include "team-common.h"
+#include "array.h"
+#include "str.h"
+#include "imap-util.h"
+#include "mail-storage-private.h"
+#include "team-protocol.h"
+#include "team-storage-private.h"
+
+#define TEAM_ERRSTR_NOT_RECORDED \
+	"This can't be recorded right now, so nothing was changed. " \
+	"Try again in a moment"
+
+struct team_transaction *
+team_transaction_get(struct mailbox_transaction_context *t)
+{
+	struct team_transaction *tt = TEAM_BOX_CONTEXT(t);
+	struct team_mailbox *tbox;
+	pool_t pool;
+
+	if (tt != NULL)
+		return tt;
+	tbox = TEAM_BOX_CONTEXT_REQUIRE(t->box);
+	pool = pool_alloconly_create("team transaction", 2048);
+	tt = p_new(pool, struct team_transaction, 1);
+	tt->pool = pool;
+	tt->t = t;
+	tt->tbox = tbox;
+	tt->tuser = tbox->tuser;
+	tt->change.add_keywords = tt->change.remove_keywords = "";
+	p_array_init(&tt->changes, pool, 4);
+	p_array_init(&tt->saves, pool, 2);
+	p_array_init(&tt->messages, pool, 8);
+	p_array_init(&tt->messages_uids, pool, 8);
+	p_array_init(&tt->expunges, pool, 4);
+	p_array_init(&tt->takes, pool, 4);
+	p_array_init(&tt->releases, pool, 4);
+	p_array_init(&tt->refused_flags, pool, 4);
+	p_array_init(&tt->refused_moves, pool, 4);
+	p_array_init(&tt->refused_expunges, pool, 4);
+	p_array_init(&tt->held, pool, 4);
+	MODULE_CONTEXT_SET(t, team_storage_module, tt);
+	if (team_mailbox_identify(tbox) < 0)
+		tt->failed = TRUE;
+	return tt;
+}
+
+bool team_transaction_is(struct mailbox_transaction_context *t, const char *cmd)
+{
+	const char *reason = t->reason;
+	size_t len = strlen(cmd);
+
+	if (reason == NULL)
+		return FALSE;
+	if (str_begins(reason, "UID "))
+		reason += 4;
+	return strncmp(reason, cmd, len) == 0 &&
+		(reason[len] == '\0' || reason[len] == ' ');
+}
+
+/*
+ * Who stands against it
+ */
+
+static void
+team_transaction_ask_held(struct team_transaction *tt)
+{
+	struct team_mailbox *tbox = tt->tbox;
+	struct team_answer answer;
+	struct team_claim *claim;
+	const char *args[5], *const *data, *error;
+	intmax_t since, until;
+
+	tt->held_known = TRUE;
+	args[0] = tbox->guid;
+	args[1] = t_strdup_printf("%u", tbox->uidvalidity);
+	args[2] = "move";
+	args[3] = "1:4294967295";
+	args[4] = NULL;
+	if (team_client_request(team_user_session(tt->tuser), tt->pool, "GUARD",
+				args, &answer, &error) < 0) {
+		e_error(tt->tuser->user->event, "team: %s: %s is not changed",
+			error, tbox->box->vname);
+		tt->failed = TRUE;
+		return;
+	}
+	if (answer.code != NULL) {
+		e_error(tt->tuser->user->event, "team: claims in %s are not "
+			"known (%s)", tbox->box->vname, answer.code);
+		if (strcmp(answer.code, TEAM_CODE_UNAVAILABLE) != 0)
+			tt->failed = TRUE;
+		return;
+	}
+	array_foreach_elem(&answer.data, data) {
+		if (str_array_length(data) < 5 || strcmp(data[0], "held") != 0)
+			continue;
+		claim = array_append_space(&tt->held);
+		if (str_to_uint32(data[1], &claim->uid) < 0 ||
+		    str_to_intmax(data[3], &since) < 0 ||
+		    str_to_intmax(data[4], &until) < 0) {
+			array_pop_back(&tt->held);
+			continue;
+		}
+		claim->holder = data[2];
+		claim->since = since;
+		claim->until = until;
+	}
+}
+
+const struct team_claim *
+team_transaction_held(struct team_transaction *tt, uint32_t uid)
+{
+	const struct team_claim *claim;
+
+	if (!tt->held_known) T_BEGIN {
+		team_transaction_ask_held(tt);
+	} T_END;
+	array_foreach(&tt->held, claim) {
+		if (claim->uid == uid)
+			return claim;
+	}
+	return NULL;
+}
+
+void team_transaction_refuse(struct team_transaction *tt, uint32_t uid,
+			     const struct team_claim *claim)
+{
+	struct team_refusal refusal;
+
+	i_zero(&refusal);
+	refusal.guid = tt->tbox->guid;
+	refusal.uidvalidity = tt->tbox->uidvalidity;
+	refusal.uid = uid;
+	if (claim != NULL) {
+		refusal.holder = claim->holder;
+		refusal.since = claim->since;
+		refusal.until = claim->until;
+	}
+	team_user_add_refusal(tt->tuser, &refusal);
+}
+
+/*
+ * Commit and rollback
+ */
+
+static void team_transaction_free(struct team_transaction *tt)
+{
+	tt->tuser->moved_mail = NULL;
+	pool_unref(&tt->pool);
+}
+
+void team_transaction_rollback(struct mailbox_transaction_context *t)
+{
+	struct team_transaction *tt = TEAM_BOX_CONTEXT(t);
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(t->box);
+
+	if (tt != NULL)
+		team_transaction_free(tt);
+	tbox->module_ctx.super.transaction_rollback(t);
+}
+
+/* Nothing is changed. Reading goes on: only the client must be told that what
+   it reads is not marked as read. */
+static int
+team_transaction_fail(struct team_transaction *tt,
+		      struct mail_transaction_commit_changes *changes_r)
+{
+	struct mailbox_transaction_context *t = tt->t;
+	struct mailbox *box = t->box;
+	struct team_mailbox *tbox = tt->tbox;
+	bool reading = team_transaction_is(t, "FETCH");
+	const struct team_change *change;
+	struct team_refusal refusal;
+	struct seq_range_iter iter;
+	unsigned int n;
+
+	i_zero(&refusal);
+	refusal.guid = tbox->guid;
+	refusal.uidvalidity = tbox->uidvalidity;
+	refusal.correction = TRUE;
+	array_foreach(&tt->changes, change) {
+		seq_range_array_iter_init(&iter, &change->uids);
+		for (n = 0; n < 1000; n++) {
+			if (!seq_range_array_iter_nth(&iter, n, &refusal.uid))
+				break;
+			team_user_add_refusal(tt->tuser, &refusal);
+		}
+	}
+	team_transaction_free(tt);
+	tbox->module_ctx.super.transaction_rollback(t);
+	if (!reading) {
+		mail_storage_set_error(box->storage, MAIL_ERROR_UNAVAILABLE,
+				       TEAM_ERRSTR_NOT_RECORDED);
+		return -1;
+	}
+	i_zero(changes_r);
+	changes_r->pool = pool_alloconly_create("team no changes", 64);
+	p_array_init(&changes_r->saved_uids, changes_r->pool, 1);
+	return 0;
+}
+
+static int
+team_transaction_prepare(struct team_transaction *tt, uint64_t *txn_r)
+{
+	ARRAY_TYPE(const_char_pp) records;
+	const char *error = "";
+
+	*txn_r = 0;
+	if (tt->failed)
+		return -1;
+	t_array_init(&records, 8);
+	team_transaction_records(tt, &records);
+	if (array_count(&records) > 0) {
+		*txn_r = team_client_prepare(team_user_session(tt->tuser),
+					     array_front(&records),
+					     array_count(&records), &error);
+		if (*txn_r == 0)
+			tt->failed = TRUE;
+	}
+	if (!tt->failed && team_saves_prepare(tt, &error) < 0)
+		tt->failed = TRUE;
+	if (!tt->failed)
+		return 0;
+	e_error(tt->tuser->user->event, "team: %s: %s is not changed", error,
+		tt->tbox->box->vname);
+	return -1;
+}
+
+static void
+team_transaction_finish(struct team_transaction *tt, uint64_t txn, int ret,
+			struct mail_transaction_commit_changes *changes,
+			const struct mail_save_private_changes *pvt_saves,
+			unsigned int pvt_saves_count)
+{
+	struct team_session *session = team_user_session(tt->tuser);
+	const char *error, *fields[3];
+
+	if (ret < 0) {
+		error = mailbox_get_last_internal_error(tt->tbox->box, NULL);
+		fields[0] = "outcome=failed";
+		fields[1] = t_strconcat("d.error=", error, NULL);
+		fields[2] = NULL;
+		team_saves_abort(tt, error);
+		if (txn != 0)
+			team_client_abort(session, txn, fields);
+		return;
+	}
+	team_saves_commit(tt, changes, pvt_saves, pvt_saves_count);
+	if (txn != 0 && team_client_commit(session, txn, NULL, &error) < 0) {
+		e_error(tt->tuser->user->event, "team: %s: the record of a "
+			"change of %s is kept and sent again", error,
+			tt->tbox->box->vname);
+	}
+	seq_range_array_merge(&tt->tbox->known_uids, &tt->messages_uids);
+}
+
+static int
+team_transaction_commit_recorded(struct team_transaction *tt,
+				 struct mail_transaction_commit_changes *changes_r)
+{
+	struct mailbox_transaction_context *t = tt->t;
+	struct mailbox *box = t->box;
+	struct team_mailbox *tbox = tt->tbox;
+	struct mail_save_private_changes *pvt_saves = NULL;
+	unsigned int pvt_saves_count = 0;
+	const ARRAY_TYPE(team_refusal) *refusals;
+	uint64_t txn;
+	int ret;
+
+	team_transaction_end_change(tt);
+	if ((!tt->failed && team_transaction_claims(tt) < 0) ||
+	    team_transaction_prepare(tt, &txn) < 0) {
+		team_transaction_release_taken(tt);
+		team_saves_abort(tt, NULL);
+		return team_transaction_fail(tt, changes_r);
+	}
+	/* super frees the transaction */
+	if (array_is_created(&t->pvt_saves)) {
+		pvt_saves_count = array_count(&t->pvt_saves);
+		pvt_saves = p_memdup(tt->pool, array_front(&t->pvt_saves),
+				     pvt_saves_count * sizeof(*pvt_saves));
+	}
+	ret = tbox->module_ctx.super.transaction_commit(t, changes_r);
+	team_transaction_finish(tt, txn, ret, changes_r, pvt_saves,
+				pvt_saves_count);
+	if (ret < 0)
+		team_transaction_release_taken(tt);
+	team_transaction_record_refused(tt);
+	team_transaction_free(tt);
+
+	if (ret == 0 && !tbox->tuser->defer_refusals &&
+	    array_count(&tbox->tuser->refusals) > 0) {
+		refusals = team_user_take_refusals(tbox->tuser->user);
+		const char *text = team_refusals_text(refusals);
+		if (text != NULL) {
+			mail_storage_set_error(box->storage, MAIL_ERROR_INUSE,
+					       text);
+			ret = -1;
+		}
+	}
+	return ret;
+}
+
+int team_transaction_commit(struct mailbox_transaction_context *t,
+			    struct mail_transaction_commit_changes *changes_r)
+{
+	struct team_transaction *tt = TEAM_BOX_CONTEXT(t);
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(t->box);
+	int ret;
+
+	if (tt == NULL)
+		return tbox->module_ctx.super.transaction_commit(t, changes_r);
+	T_BEGIN {
+		ret = team_transaction_commit_recorded(tt, changes_r);
+	} T_END;
+	return ret;
+}

@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Connections: handshake, lines in, answers and pushes out. */
+
+#include "team-common.h"
+#include "array.h"
+#include "hash.h"
+#include "ioloop.h"
+#include "istream.h"
+#include "llist.h"
+#include "ostream.h"
+#include "str.h"
+#include "strescape.h"
+#include "strnum.h"
+#include "master-service.h"
+#include "team-protocol.h"
+#include "journal.h"
+#include "box.h"
+#include "client.h"
+#include "commands.h"
+#include "service.h"
+#include "session.h"
+
+/* Unanswered requests of a client; above, its input waits. */
+#define CLIENT_PENDING_MAX 1000
+/* Output that waits in the process before more is held back, or before the
+   client is given up since it doesn't take anything. */
+#define CLIENT_OUTPUT_FULL (256*1024)
+#define CLIENT_OUTPUT_MAX (64*1024*1024)
+#define CLIENT_SESSIONS_MAX 10000
+
+static struct team_service *clients_service;
+static struct connection_list *clients;
+static HASH_TABLE(char *, struct client *) clients_by_id;
+static struct client *push_clients;
+static struct timeout *to_push;
+
+static void client_destroy(struct connection *conn);
+static void client_push_flush(void *context);
+
+/* ---- output ---- */
+
+bool client_output_is_full(struct client *client)
+{
+	return client->conn.output != NULL &&
+		o_stream_get_buffer_used_size(client->conn.output) >
+		CLIENT_OUTPUT_FULL;
+}
+
+static void client_send(struct client *client, string_t *str)
+{
+	if (client->closed)
+		return;
+	str_append_c(str, '\n');
+	o_stream_nsend(client->conn.output, str_data(str), str_len(str));
+}
+
+void client_send_ok(struct client *client, uint64_t id, const char *args)
+{
+	T_BEGIN {
+		string_t *str = t_str_new(64);
+
+		str_printfa(str, "OK\t%"PRIu64, id);
+		if (args != NULL) {
+			str_append_c(str, '\t');
+			str_append(str, args);
+		}
+		client_send(client, str);
+	} T_END;
+}
+
+void client_send_no(struct client *client, uint64_t id, const char *code,
+		    const char *text)
+{
+	T_BEGIN {
+		string_t *str = t_str_new(128);
+
+		str_printfa(str, "NO\t%"PRIu64"\t%s\t", id, code);
+		str_append_tabescaped(str, text);
+		client_send(client, str);
+	} T_END;
+}
+
+void client_send_data(struct client *client, uint64_t id,
+		      const char *const *fields)
+{
+	T_BEGIN {
+		string_t *str = t_str_new(256);
+
+		str_printfa(str, "D\t%"PRIu64, id);
+		for (; *fields != NULL; fields++) {
+			str_append_c(str, '\t');
+			str_append_tabescaped(str, *fields);
+		}
+		client_send(client, str);
+	} T_END;
+}
+
+static void client_send_push(struct client *client, struct watch *watch)
+{
+	static const struct {
+		enum push_what what;
+		const char *name;
+	} whats[] = {
+		{ PUSH_FLAGS, "flags" },
+		{ PUSH_CLAIMS, "claims" },
+		{ PUSH_CHANGED, "changed" },
+	};
+	unsigned int i;
+	string_t *str;
+
+	for (i = 0; i < N_ELEMENTS(whats); i++) T_BEGIN {
+		if ((watch->pending & whats[i].what) != 0) {
+			str = t_str_new(128);
+			str_printfa(str, "PUSH\t%"PRIu64"\t%s\t%u\t%s",
+				    watch->session->sid, watch->box->guid,
+				    watch->box->uidvalidity, whats[i].name);
+			client_send(client, str);
+		}
+	} T_END;
+	watch->pending = 0;
+}
+
+static void client_send_pushes(struct client *client)
+{
+	struct session *session;
+	struct watch *watch;
+
+	o_stream_cork(client->conn.output);
+	for (session = client->sessions; session != NULL;
+	     session = session->next) {
+		for (watch = session->watches; watch != NULL;
+		     watch = watch->session_next) {
+			if (watch->pending != 0)
+				client_send_push(client, watch);
+		}
+	}
+	o_stream_uncork(client->conn.output);
+}
+
+static void client_push_remove(struct client *client)
+{
+	if (!client->push_pending)
+		return;
+	client->push_pending = FALSE;
+	DLLIST_REMOVE_FULL(&push_clients, client, push_prev, push_next);
+}
+
+static void client_push_flush(void *context ATTR_UNUSED)
+{
+	struct client *client, *next;
+
+	timeout_remove(&to_push);
+	for (client = push_clients; client != NULL; client = next) {
+		next = client->push_next;
+		/* it's told later, once, when it takes output again */
+		if (client_output_is_full(client))
+			continue;
+		client_push_remove(client);
+		client_send_pushes(client);
+	}
+}
+
+void client_push_later(struct client *client)
+{
+	if (client->push_pending || client->closed)
+		return;
+	client->push_pending = TRUE;
+	DLLIST_PREPEND_FULL(&push_clients, client, push_prev, push_next);
+	if (to_push == NULL)
+		to_push = timeout_add_short(0, client_push_flush, NULL);
+}
+
+static int client_flush(struct client *client)
+{
+	int ret;
+
+	ret = o_stream_flush(client->conn.output);
+	if (ret < 0) {
+		client_destroy(&client->conn);
+		return 1;
+	}
+	if (client_output_is_full(client))
+		return ret;
+	client_ref(client);
+	if (client->query != NULL)
+		command_query_continue(client);
+	if (!client->closed && client->push_pending) {
+		client_push_remove(client);
+		client_send_pushes(client);
+	}
+	client_unref(&client);
+	return ret;
+}
+
+/* ---- requests ---- */
+
+void client_request_begin(struct client *client)
+{
+	client_ref(client);
+	client->pending_count++;
+}
+
+static void client_resume(struct client *client)
+{
+	if (!client->closed && client->halted &&
+	    client->pending_count < CLIENT_PENDING_MAX / 2) {
+		client->halted = FALSE;
+		connection_input_resume(&client->conn);
+	}
+}
+
+void client_request_end(struct client *client)
+{
+	i_assert(client->pending_count > 0);
+	client->pending_count--;
+	client_resume(client);
+	client_unref(&client);
+}
+
+static int client_session(struct client *client,
+			  const struct team_request *req, const char **error_r)
+{
+	struct session *session = session_find(client->sessions, req->sid);
+
+	if (req->cmd == TEAM_COMMAND_SESSION_END) {
+		if (session != NULL) {
+			/* records of requests that are staged are complete */
+			session_free(&client->sessions, session);
+			client->sessions_count--;
+			clients_service->sessions_count--;
+		}
+		return 0;
+	}
+	if (session == NULL) {
+		if (client->sessions_count >= CLIENT_SESSIONS_MAX) {
+			*error_r = "too many sessions";
+			return -1;
+		}
+		client->sessions_count++;
+		session = session_create(&client->sessions, client, req->sid);
+		clients_service->sessions_count++;
+	}
+	return session_update(session, req->fields, error_r);
+}
+
+static void client_request(struct client *client,
+			   const struct team_request *req)
+{
+	struct team_service *service = client->service;
+	struct session *session = NULL;
+
+	if (team_command_is_admin(req->cmd) && !client->admin) {
+		client_send_no(client, req->id, TEAM_CODE_DENIED,
+			       "only for administrators' socket "
+			       TEAM_ADMIN_SOCKET_NAME);
+		return;
+	}
+	if (req->sid != 0) {
+		session = session_find(client->sessions, req->sid);
+		if (session == NULL) {
+			client_send_no(client, req->id, TEAM_CODE_INVALID,
+				       "unknown session");
+			return;
+		}
+	}
+	switch (req->cmd) {
+	case TEAM_COMMAND_EVENT:
+		command_event(client, session, req);
+		break;
+	case TEAM_COMMAND_PREPARE:
+		command_prepare(client, session, req);
+		break;
+	case TEAM_COMMAND_COMMIT:
+		command_commit(client, session, req);
+		break;
+	case TEAM_COMMAND_ABORT:
+		command_abort(client, session, req);
+		break;
+	case TEAM_COMMAND_SYNC:
+		command_sync(client, session, req);
+		break;
+	case TEAM_COMMAND_WATCH:
+		session_watch(session, service->boxes, req->guid,
+			      req->uidvalidity);
+		client_send_ok(client, req->id, NULL);
+		break;
+	case TEAM_COMMAND_UNWATCH:
+		session_unwatch(session, service->boxes, req->guid,
+				req->uidvalidity);
+		client_send_ok(client, req->id, NULL);
+		break;
+	case TEAM_COMMAND_CLAIM:
+		command_claim(client, session, req);
+		break;
+	case TEAM_COMMAND_GUARD:
+		command_guard(client, session, req);
+		break;
+	case TEAM_COMMAND_STATUS:
+		command_status(client, req);
+		break;
+	case TEAM_COMMAND_QUERY:
+		command_query(client, session, req);
+		break;
+	case TEAM_COMMAND_SESSION:
+	case TEAM_COMMAND_SESSION_END:
+		i_unreached();
+	}
+}
+
+/* ---- input ---- */
+
+static bool client_id_is_valid(const char *id)
+{
+	return strlen(id) == TEAM_CLIENT_ID_LEN &&
+		strspn(id, "0123456789abcdef") == TEAM_CLIENT_ID_LEN;
+}
+
+static int client_hello(struct client *client, const char *const *args,
+			const char **error_r)
+{
+	struct team_service *service = client->service;
+	struct client *old;
+	int pid;
+
+	if (str_array_length(args) < 3 || strcmp(args[0], "HELLO") != 0 ||
+	    !client_id_is_valid(args[1]) || str_to_int(args[2], &pid) < 0) {
+		*error_r = "HELLO expected";
+		return -1;
+	}
+	/* what the client did on its last connection must be known now */
+	journal_flush(service->journal);
+	old = hash_table_lookup(clients_by_id, args[1]);
+	if (old != NULL)
+		client_destroy(&old->conn);
+	client->id = i_strdup(args[1]);
+	client->pid = pid;
+	hash_table_insert(clients_by_id, client->id, client);
+	ledger_get(service->ledger, client->id)->last_seen = 0;
+	o_stream_nsend_str(client->conn.output, t_strdup_printf("READY\t%s\n",
+			   str_tabescape(service->node)));
+	return 0;
+}
+
+static int client_handshake(struct client *client, const char *const *args,
+			    const char **error_r)
+{
+	unsigned int major, minor;
+
+	if (client->conn.version_received)
+		return client_hello(client, args, error_r);
+	if (str_array_length(args) != 4 || strcmp(args[0], "VERSION") != 0 ||
+	    str_to_uint(args[2], &major) < 0 ||
+	    str_to_uint(args[3], &minor) < 0) {
+		*error_r = "VERSION expected";
+		return -1;
+	}
+	*error_r = NULL;
+	return connection_verify_version(&client->conn, args[1], major, minor);
+}
+
+/* Returns -1 with an error if the connection has to be closed. */
+static int client_line(struct client *client, const unsigned char *data,
+		       size_t size, const char **error_r)
+{
+	struct team_request req;
+	const char *const *args;
+	int ret;
+
+	args = team_line_split(data, size, error_r);
+	if (args == NULL)
+		return -1;
+	if (client->id == NULL)
+		return client_handshake(client, args, error_r);
+	ret = team_request_parse(args, &req, error_r);
+	if (ret < 0)
+		return -1;
+	if (ret == 0) {
+		e_error(client->conn.event, "Invalid request: %s", *error_r);
+		client_send_no(client, req.id, TEAM_CODE_INVALID, *error_r);
+		return 0;
+	}
+	if (req.cmd == TEAM_COMMAND_SESSION ||
+	    req.cmd == TEAM_COMMAND_SESSION_END)
+		return client_session(client, &req, error_r);
+	if (!team_command_is_journalled(req.cmd)) {
+		ledger_client_skip(ledger_get(client->service->ledger,
+					      client->id), req.id);
+	}
+	client_request(client, &req);
+	return 0;
+}
+
+static int client_lines(struct client *client, const char **error_r)
+{
+	struct istream *input = client->conn.input;
+	const unsigned char *data, *p;
+	size_t size;
+	int ret = 0;
+
+	while (ret == 0 && !client->closed && !client->halted) {
+		data = i_stream_get_data(input, &size);
+		p = memchr(data, '\n', size);
+		if (p == NULL)
+			break;
+		ret = client_line(client, data, p - data, error_r);
+		if (!client->closed)
+			i_stream_skip(input, p - data + 1);
+		if (client->pending_count >= CLIENT_PENDING_MAX &&
+		    !client->closed) {
+			client->halted = TRUE;
+			connection_input_halt(&client->conn);
+		}
+	}
+	return ret;
+}
+
+static void client_input(struct connection *conn)
+{
+	struct client *client = container_of(conn, struct client, conn);
+	struct istream *input = conn->input;
+	struct ostream *output = conn->output;
+	const char *error = NULL;
+	int ret;
+
+	client_ref(client);
+	i_stream_ref(input);
+	o_stream_ref(output);
+	o_stream_cork(output);
+	ret = i_stream_read(input);
+	if (client_lines(client, &error) < 0) {
+		if (error != NULL && !client->closed)
+			e_error(conn->event, "Invalid input: %s", error);
+		ret = -1;
+	} else if (ret == -2 && i_stream_get_data_size(input) >=
+		   TEAM_PROTOCOL_MAX_LINE && !client->halted) {
+		e_error(conn->event, "Invalid input: line is longer than %d "
+			"bytes", TEAM_PROTOCOL_MAX_LINE);
+		ret = -1;
+	}
+	o_stream_uncork(output);
+	if (ret == -1 && !client->closed && !client->halted)
+		client_destroy(conn);
+	o_stream_unref(&output);
+	i_stream_unref(&input);
+	client_unref(&client);
+}
+
+/* ---- life ---- */
+
+void client_ref(struct client *client)
+{
+	i_assert(client->refcount > 0);
+	client->refcount++;
+}
+
+void client_unref(struct client **_client)
+{
+	struct client *client = *_client;
+
+	*_client = NULL;
+	i_assert(client->refcount > 0);
+	if (--client->refcount > 0)
+		return;
+	i_assert(client->closed);
+	i_free(client->id);
+	i_free(client);
+}
+
+static void client_destroy(struct connection *conn)
+{
+	struct client *client = container_of(conn, struct client, conn);
+	struct ledger_client *lclient;
+
+	if (client->closed)
+		return;
+	client->closed = TRUE;
+	if (client->query != NULL)
+		command_query_abort(client);
+	client_push_remove(client);
+	while (client->sessions != NULL) {
+		session_free(&client->sessions, client->sessions);
+		clients_service->sessions_count--;
+	}
+	if (client->id != NULL) {
+		hash_table_remove(clients_by_id, client->id);
+		lclient = ledger_find(client->service->ledger, client->id);
+		if (lclient != NULL)
+			lclient->last_seen = ioloop_time;
+	}
+	connection_deinit(conn);
+	client_unref(&client);
+	master_service_client_connection_destroyed(master_service);
+}
+
+void client_create(struct master_service_connection *conn)
+{
+	struct client *client = i_new(struct client, 1);
+
+	client->refcount = 1;
+	client->service = clients_service;
+	client->admin = strcmp(conn->name, TEAM_ADMIN_SOCKET_NAME) == 0;
+	connection_init_server(clients, &client->conn, conn->name, conn->fd,
+			       conn->fd);
+	o_stream_set_no_error_handling(client->conn.output, TRUE);
+	o_stream_set_flush_callback(client->conn.output, client_flush, client);
+}
+
+static const struct connection_settings client_set = {
+	.service_name_in = TEAM_PROTOCOL_CLIENT,
+	.service_name_out = TEAM_PROTOCOL_SERVER,
+	.major_version = TEAM_PROTOCOL_MAJOR,
+	.minor_version = TEAM_PROTOCOL_MINOR,
+	.input_max_size = TEAM_PROTOCOL_MAX_LINE,
+	.output_max_size = CLIENT_OUTPUT_MAX,
+	.client = FALSE,
+};
+
+static const struct connection_vfuncs client_vfuncs = {
+	.destroy = client_destroy,
+	.input = client_input,
+};
+
+void clients_init(struct team_service *service)
+{
+	clients_service = service;
+	clients = connection_list_init(&client_set, &client_vfuncs);
+	hash_table_create(&clients_by_id, default_pool, 0, str_hash, strcmp);
+}
+
+void clients_deinit(void)
+{
+	connection_list_deinit(&clients);
+	timeout_remove(&to_push);
+	hash_table_destroy(&clients_by_id);
+}
+
+unsigned int clients_count(void)
+{
+	return clients->connections_count;
+}

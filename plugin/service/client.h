@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEAM_SERVICE_CLIENT_H
+#define TEAM_SERVICE_CLIENT_H
+
+/* Connections of clients: mail processes and administrators. */
+
+#include "connection.h"
+
+struct team_service;
+struct session;
+struct ledger_client;
+struct master_service_connection;
+
+struct client {
+	struct connection conn;
+	struct client *push_prev, *push_next;
+	struct team_service *service;
+	int refcount;
+
+	/* NULL until HELLO */
+	char *id;
+	pid_t pid;
+	/* the socket allows administrators' commands */
+	bool admin;
+	bool closed;
+	bool push_pending;
+	bool halted;
+
+	struct session *sessions;
+	unsigned int sessions_count;
+	/* journalled requests whose outcome isn't known yet */
+	unsigned int staged_count;
+	uint64_t staged_max_id;
+	/* requests that aren't answered yet */
+	unsigned int pending_count;
+	/* the administrators' query that is running, or NULL */
+	struct client_query *query;
+};
+
+void clients_init(struct team_service *service);
+void clients_deinit(void);
+unsigned int clients_count(void);
+
+void client_create(struct master_service_connection *conn);
+void client_ref(struct client *client);
+void client_unref(struct client **client);
+
+/* Every request that isn't answered at once is announced, so that a client
+   which sends more than it takes is made to wait. */
+void client_request_begin(struct client *client);
+void client_request_end(struct client *client);
+
+/* OK <id> [args]; args is NULL or text with escaped fields. */
+void client_send_ok(struct client *client, uint64_t id, const char *args);
+void client_send_no(struct client *client, uint64_t id, const char *code,
+		    const char *text);
+/* D <id> <fields>; fields are escaped here. */
+void client_send_data(struct client *client, uint64_t id,
+		      const char *const *fields);
+/* Notes that a session has a push to be sent. */
+void client_push_later(struct client *client);
+/* Is there so much output waiting that more should wait? */
+bool client_output_is_full(struct client *client);
+
+#endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* CLAIM: PostgreSQL decides, the journal gets to know, then comes the
+   answer. */
+
+#include "team-common.h"
+#include "array.h"
+#include "str.h"
+#include "strnum.h"
+#include "record.h"
+#include "uidset.h"
+#include "team-protocol.h"
+#include "team-settings.h"
+#include "journal.h"
+#include "journal-gap.h"
+#include "pg-conn.h"
+#include "shipper.h"
+#include "box.h"
+#include "client.h"
+#include "commands.h"
+#include "service.h"
+#include "session.h"
+#include "state.h"
+
+#include <stdlib.h>
+
+/* Every message is a row in the database. */
+#define CLAIM_UIDS_MAX 100000
+
+struct claim_request {
+	struct client *client;
+	uint64_t id, sid;
+	char *guid, *colleague, *mids;
+	uint32_t uidvalidity;
+	bool take;
+
+	/* the answer */
+	int64_t until;
+	/* uids that this request took, to be given back if that can't be
+	   journalled */
+	struct team_uidset granted;
+};
+
+/* Messages with the same outcome. */
+struct claim_group {
+	const char *state, *holder;
+	int64_t since, until;
+	struct team_uidset uids;
+};
+ARRAY_DEFINE_TYPE(claim_group, struct claim_group);
+
+static void claim_request_free(struct claim_request *creq)
+{
+	client_request_end(creq->client);
+	team_uidset_free(&creq->granted);
+	i_free(creq->guid);
+	i_free(creq->colleague);
+	i_free(creq->mids);
+	i_free(creq);
+}
+
+static void claim_undone(const struct pg_answer *answer,
+			 void *context ATTR_UNUSED)
+{
+	if (answer->error != NULL) {
+		i_error("Claims that couldn't be journalled weren't given "
+			"back and last until they lapse: %s", answer->error);
+	}
+}
+
+static void claim_release_request(struct claim_request *creq,
+				  const struct team_uidset *uids,
+				  pg_callback_t *callback, void *context)
+{
+	struct team_service *service = creq->client->service;
+	char *multirange = team_uidset_format_multirange(uids);
+	const char *params[] = {
+		t_strdup_printf("%d", shipper_node_id(service->shipper)),
+		creq->guid, t_strdup_printf("%u", creq->uidvalidity),
+		creq->colleague, multirange
+	};
+
+	pg_conn_request(service->requests, "claim_release", params,
+			N_ELEMENTS(params), callback, context);
+	free(multirange);
+}
+
+static void claim_written(const char *error, void *context)
+{
+	struct claim_request *creq = context;
+
+	if (error == NULL) {
+		client_send_ok(creq->client, creq->id,
+			       t_strdup_printf("%"PRId64, creq->until));
+	} else {
+		/* nothing may stand that isn't in the journal */
+		if (creq->granted.count > 0) {
+			claim_release_request(creq, &creq->granted,
+					      claim_undone, NULL);
+		}
+		client_send_no(creq->client, creq->id, TEAM_CODE_JOURNAL,
+			       error);
+	}
+	claim_request_free(creq);
+}
+
+/* ---- records ---- */
+
+static const char *claim_record(struct claim_request *creq,
+				const struct claim_group *group,
+				const struct session *session,
+				const struct box *box, bool with_mids)
+{
+	struct team_service *service = creq->client->service;
+	bool held = strcmp(group->state, "held") == 0;
+	struct team_record *record;
+	const char *action;
+	char *uids;
+
+	if (strcmp(group->state, "renewed") == 0)
+		action = "renew";
+	else
+		action = creq->take ? "claim" : "release";
+	record = service_record_new(service, action, held ? "refused" : "ok",
+				    session);
+	service_record_set(record, "colleague", creq->colleague);
+	service_record_set(record, "mailbox", creq->guid);
+	service_record_set(record, "uidvalidity",
+			   t_strdup_printf("%u", creq->uidvalidity));
+	if (box->name != NULL)
+		service_record_set(record, "name", box->name);
+	uids = team_uidset_format(&group->uids);
+	service_record_set(record, "uids", uids);
+	free(uids);
+	if (with_mids && creq->mids != NULL)
+		service_record_set(record, "mids", creq->mids);
+	if (held)
+		service_record_set(record, "d.holder", group->holder);
+	if (held || !creq->take) {
+		service_record_set(record, "d.since",
+			journal_time_text(group->since * 1000000));
+	}
+	service_record_set(record, "d.until",
+			   journal_time_text(group->until * 1000000));
+	return service_record_finish(&record);
+}
+
+static struct claim_group *
+claim_group_get(ARRAY_TYPE(claim_group) *groups, const char *state,
+		const char *holder, int64_t since, int64_t until)
+{
+	struct claim_group *group;
+
+	array_foreach_modifiable(groups, group) {
+		if (group->until == until && group->since == since &&
+		    strcmp(group->state, state) == 0 &&
+		    strcmp(group->holder, holder) == 0)
+			return group;
+	}
+	group = array_append_space(groups);
+	group->state = t_strdup(state);
+	group->holder = t_strdup(holder);
+	group->since = since;
+	group->until = until;
+	return group;
+}
+
+/* ---- the answer's rows ---- */
+
+static void claim_row_known(struct claim_request *creq, struct box *box,
+			    uint32_t uid, const char *state,
+			    const char *holder, int64_t since, int64_t until)
+{
+	struct state *cache = creq->client->service->state;
+
+	if (strcmp(state, "released") == 0 || strcmp(state, "none") == 0)
+		state_claim_remove(cache, box, uid);
+	else
+		state_claim_set(cache, box, uid, holder, since, until);
+}
+
+static int claim_row(struct claim_request *creq, struct box *box,
+		     const PGresult *result, int row,
+		     ARRAY_TYPE(claim_group) *groups)
+{
+	const char *state = PQgetvalue(result, row, 1);
+	const char *holder = PQgetvalue(result, row, 2);
+	struct claim_group *group;
+	int64_t since = 0, until = 0;
+	uint32_t uid;
+
+	if (pg_get_uid(result, row, 0, &uid) < 0)
+		return -1;
+	if (strcmp(state, "none") == 0) {
+		claim_row_known(creq, box, uid, state, holder, 0, 0);
+		return 0;
+	}
+	if (pg_get_int64(result, row, 3, &since) < 0 ||
+	    pg_get_int64(result, row, 4, &until) < 0)
+		return -1;
+	claim_row_known(creq, box, uid, state, holder, since, until);
+	if (strcmp(state, "held") == 0) {
+		const char *const fields[] = {
+			"held", PQgetvalue(result, row, 0), holder,
+			PQgetvalue(result, row, 3), PQgetvalue(result, row, 4),
+			NULL
+		};
+
+		client_send_data(creq->client, creq->id, fields);
+	} else if (creq->take && until > creq->until)
+		creq->until = until;
+	if (strcmp(state, "granted") == 0)
+		team_uidset_add(&creq->granted, uid, uid);
+	group = claim_group_get(groups, state, holder,
+				strcmp(state, "renewed") == 0 ? 0 : since,
+				until);
+	team_uidset_add(&group->uids, uid, uid);
+	return 0;
+}
+
+static void claim_journal(struct claim_request *creq, struct box *box,
+			  ARRAY_TYPE(claim_group) *groups)
+{
+	struct team_service *service = creq->client->service;
+	struct session *session = session_find(creq->client->sessions,
+					       creq->sid);
+	string_t *records = t_str_new(512);
+	struct journal_entry entry;
+	struct claim_group *group;
+
+	i_zero(&entry);
+	entry.type = JOURNAL_ENTRY_RECORDS;
+	entry.at = journal_now(service->journal);
+	array_foreach_modifiable(groups, group) {
+		if (entry.count++ > 0)
+			str_append_c(records, '\n');
+		str_append(records, claim_record(creq, group, session, box,
+						 entry.count == 1));
+		team_uidset_free(&group->uids);
+	}
+	if (entry.count == 0) {
+		/* nothing was there to be released */
+		claim_written(NULL, creq);
+		return;
+	}
+	entry.records = str_c(records);
+	(void)journal_stage(service->journal, &entry, TRUE, claim_written,
+			    creq);
+}
+
+static void
+claim_answer(const struct pg_answer *answer, void *context)
+{
+	struct claim_request *creq = context;
+	struct team_service *service = creq->client->service;
+	ARRAY_TYPE(claim_group) groups;
+	struct box *box;
+	int i, count;
+
+	if (answer->error != NULL) {
+		client_send_pg_error(creq->client, creq->id, answer->action,
+				     answer->error);
+		claim_request_free(creq);
+		return;
+	}
+	t_array_init(&groups, 8);
+	box = box_get(service->boxes, creq->guid, creq->uidvalidity);
+	count = PQntuples(answer->result);
+	for (i = 0; i < count; i++) {
+		if (claim_row(creq, box, answer->result, i, &groups) < 0)
+			i_error("team.claim_* returned something unexpected");
+	}
+	box_push(box, PUSH_CLAIMS, NULL, NULL);
+	claim_journal(creq, box, &groups);
+	box_check_unused(box);
+}
+
+void command_claim(struct client *client, struct session *session,
+		   const struct team_request *req)
+{
+	struct team_service *service = client->service;
+	struct claim_request *creq;
+	struct team_uidset set;
+	const char *error;
+	char *multirange;
+
+	if (team_uidset_parse(req->uids, &set, &error) < 0)
+		i_panic("the parser let an invalid UID set through: %s", error);
+	if (team_uidset_size(&set) > CLAIM_UIDS_MAX) {
+		client_send_no(client, req->id, TEAM_CODE_INVALID,
+			t_strdup_printf("more than %d messages at once",
+					CLAIM_UIDS_MAX));
+		team_uidset_free(&set);
+		return;
+	}
+	creq = i_new(struct claim_request, 1);
+	creq->client = client;
+	creq->id = req->id;
+	creq->sid = req->sid;
+	creq->guid = i_strdup(req->guid);
+	creq->uidvalidity = req->uidvalidity;
+	creq->colleague = i_strdup(session->colleague);
+	creq->mids = i_strdup(req->mids);
+	creq->take = req->take;
+	client_request_begin(client);
+	if (!req->take)
+		claim_release_request(creq, &set, claim_answer, creq);
+	else {
+		multirange = team_uidset_format_multirange(&set);
+		const char *params[] = {
+			t_strdup_printf("%d",
+					shipper_node_id(service->shipper)),
+			req->guid, t_strdup_printf("%u", req->uidvalidity),
+			session->colleague, session_get(session, "session"),
+			multirange,
+			t_strdup_printf("%u", service->set->team_claim_time)
+		};
+		pg_conn_request(service->requests, "claim_take", params,
+				N_ELEMENTS(params), claim_answer, creq);
+		free(multirange);
+	}
+	team_uidset_free(&set);
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SYNC and GUARD: what PostgreSQL knows. */
+
+#include "team-common.h"
+#include "array.h"
+#include "strnum.h"
+#include "uidset.h"
+#include "team-protocol.h"
+#include "journal.h"
+#include "pg-conn.h"
+#include "shipper.h"
+#include "box.h"
+#include "client.h"
+#include "commands.h"
+#include "service.h"
+#include "session.h"
+#include "state.h"
+
+#include <stdlib.h>
+
+/* How long SYNC waits until what this node did before has been shipped. */
+#define SYNC_BARRIER_MSECS 3000
+/* Longest UID set in one data line, escaping included: digits need none. */
+#define SYNC_UIDSET_MAX (256*1024)
+
+struct state_request {
+	struct client *client;
+	uint64_t id;
+	char *guid, *colleague, *name, *uids;
+	uint32_t uidvalidity;
+	uint64_t cursor;
+
+	/* SYNC: answers to come */
+	unsigned int left;
+	int64_t rev;
+	enum pg_action action;
+	char *error;
+};
+
+static struct state_request *
+state_request_new(struct client *client, const struct session *session,
+		  const struct team_request *req)
+{
+	struct state_request *sreq = i_new(struct state_request, 1);
+
+	sreq->client = client;
+	sreq->id = req->id;
+	sreq->guid = i_strdup(req->guid);
+	sreq->uidvalidity = req->uidvalidity;
+	sreq->colleague = i_strdup(session->colleague);
+	sreq->name = i_strdup(req->name);
+	sreq->uids = i_strdup(req->uids);
+	sreq->cursor = req->cursor;
+	client_request_begin(client);
+	return sreq;
+}
+
+static void state_request_free(struct state_request *sreq)
+{
+	client_request_end(sreq->client);
+	i_free(sreq->guid);
+	i_free(sreq->colleague);
+	i_free(sreq->name);
+	i_free(sreq->uids);
+	i_free(sreq->error);
+	i_free(sreq);
+}
+
+void client_send_pg_error(struct client *client, uint64_t id,
+			  enum pg_action action, const char *error)
+{
+	if (action == PG_ACTION_GIVE_UP) {
+		client_send_no(client, id, TEAM_CODE_INVALID, error);
+		return;
+	}
+	client_send_no(client, id, TEAM_CODE_UNAVAILABLE,
+		       t_strconcat("PostgreSQL can't be reached: ", error,
+				   NULL));
+}
+
+/* ---- SYNC ---- */
+
+static void sync_send_known(struct state_request *sreq, const char *known)
+{
+	struct team_uidset set;
+	const char *error, *fields[3];
+	size_t pos = 0;
+	char *text;
+
+	if (team_uidset_parse_multirange(known, &set, &error) < 0) {
+		i_error("team.sync_mailbox returned something unexpected: %s",
+			error);
+		return;
+	}
+	while (pos < set.count) {
+		text = team_uidset_format_part(&set, &pos, SYNC_UIDSET_MAX);
+		fields[0] = "known";
+		fields[1] = text;
+		fields[2] = NULL;
+		client_send_data(sreq->client, sreq->id, fields);
+		free(text);
+	}
+	team_uidset_free(&set);
+}
+
+static void sync_failed(struct state_request *sreq, enum pg_action action,
+			const char *error)
+{
+	if (sreq->error != NULL)
+		return;
+	sreq->error = i_strdup(error);
+	sreq->action = action;
+}
+
+static bool sync_answer_ok(struct state_request *sreq,
+			   const struct pg_answer *answer)
+{
+	if (answer->error != NULL)
+		sync_failed(sreq, answer->action, answer->error);
+	return answer->error == NULL && sreq->error == NULL;
+}
+
+static void sync_answered(struct state_request *sreq)
+{
+	if (--sreq->left > 0)
+		return;
+	if (sreq->error != NULL)
+		client_send_pg_error(sreq->client, sreq->id, sreq->action,
+				     sreq->error);
+	else
+		client_send_ok(sreq->client, sreq->id,
+			       t_strdup_printf("%"PRId64, sreq->rev));
+	state_request_free(sreq);
+}
+
+static void
+sync_mailbox_answer(const struct pg_answer *answer, void *context)
+{
+	struct state_request *sreq = context;
+
+	if (sync_answer_ok(sreq, answer)) {
+		if (PQntuples(answer->result) != 1 ||
+		    pg_get_int64(answer->result, 0, 0, &sreq->rev) < 0) {
+			sync_failed(sreq, PG_ACTION_RETRY, "team.sync_mailbox "
+				    "returned something unexpected");
+		} else {
+			sync_send_known(sreq, PQgetvalue(answer->result, 0, 1));
+		}
+	}
+	sync_answered(sreq);
+}
+
+static void sync_send_flag(struct state_request *sreq, const PGresult *result,
+			   int row)
+{
+	struct team_uidset set;
+	const char *error;
+	char *text;
+
+	if (team_uidset_parse_multirange(PQgetvalue(result, row, 3), &set,
+					 &error) < 0) {
+		sync_failed(sreq, PG_ACTION_RETRY, "team.sync_flags returned "
+			    "something unexpected");
+		return;
+	}
+	text = team_uidset_format(&set);
+	team_uidset_free(&set);
+	const char *const fields[] = {
+		"flag", PQgetvalue(result, row, 0), PQgetvalue(result, row, 1),
+		PQgetvalue(result, row, 2), text, NULL
+	};
+	client_send_data(sreq->client, sreq->id, fields);
+	free(text);
+}
+
+static void
+sync_flags_answer(const struct pg_answer *answer, void *context)
+{
+	struct state_request *sreq = context;
+	int i, count;
+
+	if (sync_answer_ok(sreq, answer)) {
+		count = PQntuples(answer->result);
+		for (i = 0; i < count; i++)
+			sync_send_flag(sreq, answer->result, i);
+	}
+	sync_answered(sreq);
+}
+
+static void
+sync_claims_answer(const struct pg_answer *answer, void *context)
+{
+	struct state_request *sreq = context;
+	struct team_service *service = sreq->client->service;
+	struct box *box;
+	int i, count;
+
+	if (sync_answer_ok(sreq, answer)) {
+		count = PQntuples(answer->result);
+		for (i = 0; i < count; i++) {
+			const char *const fields[] = {
+				"claim", PQgetvalue(answer->result, i, 0),
+				PQgetvalue(answer->result, i, 1),
+				PQgetvalue(answer->result, i, 2),
+				PQgetvalue(answer->result, i, 3), NULL
+			};
+			client_send_data(sreq->client, sreq->id, fields);
+		}
+		box = box_get(service->boxes, sreq->guid, sreq->uidvalidity);
+		box_set_name(box, sreq->name);
+		if (state_set_claims(service->state, box,
+				     answer->result) < 0) {
+			sync_failed(sreq, PG_ACTION_RETRY, "team.sync_claims "
+				    "returned something unexpected");
+		}
+		box_check_unused(box);
+	}
+	sync_answered(sreq);
+}
+
+static void sync_barrier_done(bool ok, void *context)
+{
+	struct state_request *sreq = context;
+	struct team_service *service = sreq->client->service;
+	const char *uidvalidity = t_strdup_printf("%u", sreq->uidvalidity);
+	const char *mailbox_params[] = {
+		sreq->guid, uidvalidity, sreq->name
+	};
+	const char *flags_params[] = {
+		t_strdup_printf("%d", shipper_node_id(service->shipper)),
+		sreq->guid, uidvalidity, sreq->colleague,
+		t_strdup_printf("%"PRIu64, sreq->cursor)
+	};
+	const char *claims_params[] = { sreq->guid, uidvalidity };
+
+	if (!ok || !pg_conn_is_hopeful(service->requests)) {
+		sreq->left = 1;
+		sync_failed(sreq, PG_ACTION_RECONNECT, ok ?
+			    "the connection was lost" :
+			    "it doesn't have this node's changes yet");
+		sync_answered(sreq);
+		return;
+	}
+	/* the revision first: flags that are changed meanwhile are read then,
+	   and once more the next time */
+	sreq->left = 3;
+	pg_conn_request(service->requests, "sync_mailbox", mailbox_params,
+			N_ELEMENTS(mailbox_params), sync_mailbox_answer, sreq);
+	pg_conn_request(service->requests, "sync_flags", flags_params,
+			N_ELEMENTS(flags_params), sync_flags_answer, sreq);
+	pg_conn_request(service->requests, "sync_claims", claims_params,
+			N_ELEMENTS(claims_params), sync_claims_answer, sreq);
+}
+
+void command_sync(struct client *client, struct session *session,
+		  const struct team_request *req)
+{
+	struct team_service *service = client->service;
+	struct journal_status status;
+	struct state_request *sreq;
+
+	journal_flush(service->journal);
+	journal_get_status(service->journal, &status);
+	sreq = state_request_new(client, session, req);
+	(void)shipper_wait(service->shipper, status.last_seq,
+			   SYNC_BARRIER_MSECS, sync_barrier_done, sreq);
+}
+
+/* ---- GUARD ---- */
+
+static void guard_send_held(struct client *client, uint64_t id,
+			    const char *uid, const char *holder,
+			    const char *since, const char *until)
+{
+	const char *const fields[] = {
+		"held", uid, holder, since, until, NULL
+	};
+
+	client_send_data(client, id, fields);
+}
+
+/* PostgreSQL is away: from what is known here. */
+static void guard_from_known(struct state_request *sreq)
+{
+	struct box *box = box_find(sreq->client->service->boxes, sreq->guid,
+				   sreq->uidvalidity);
+	const struct box_claim *claim;
+	struct team_uidset set;
+	int64_t now = state_now();
+	const char *error;
+
+	if (box == NULL ||
+	    team_uidset_parse(sreq->uids, &set, &error) < 0)
+		return;
+	array_foreach(&box->claims, claim) {
+		if (claim->until > now &&
+		    strcmp(claim->holder, sreq->colleague) != 0 &&
+		    team_uidset_contains(&set, claim->uid)) {
+			guard_send_held(sreq->client, sreq->id,
+				t_strdup_printf("%u", claim->uid),
+				claim->holder,
+				t_strdup_printf("%"PRId64, claim->since),
+				t_strdup_printf("%"PRId64, claim->until));
+		}
+	}
+	team_uidset_free(&set);
+}
+
+static void
+guard_answer(const struct pg_answer *answer, void *context)
+{
+	struct state_request *sreq = context;
+	int i, count;
+
+	if (answer->error != NULL && answer->action == PG_ACTION_GIVE_UP) {
+		client_send_pg_error(sreq->client, sreq->id, answer->action,
+				     answer->error);
+		state_request_free(sreq);
+		return;
+	}
+	if (answer->error != NULL)
+		guard_from_known(sreq);
+	else {
+		count = PQntuples(answer->result);
+		for (i = 0; i < count; i++) {
+			guard_send_held(sreq->client, sreq->id,
+				PQgetvalue(answer->result, i, 0),
+				PQgetvalue(answer->result, i, 2),
+				PQgetvalue(answer->result, i, 3),
+				PQgetvalue(answer->result, i, 4));
+		}
+	}
+	client_send_ok(sreq->client, sreq->id, "0");
+	state_request_free(sreq);
+}
+
+void command_guard(struct client *client, struct session *session,
+		   const struct team_request *req)
+{
+	struct team_service *service = client->service;
+	struct state_request *sreq = state_request_new(client, session, req);
+	struct team_uidset set;
+	const char *error;
+	char *multirange;
+
+	if (team_uidset_parse(req->uids, &set, &error) < 0)
+		i_panic("the parser let an invalid UID set through: %s", error);
+	multirange = team_uidset_format_multirange(&set);
+	team_uidset_free(&set);
+	const char *params[] = {
+		req->guid, t_strdup_printf("%u", req->uidvalidity),
+		session->colleague, multirange
+	};
+	pg_conn_request(service->requests, "claim_guard", params,
+			N_ELEMENTS(params), guard_answer, sreq);
+	free(multirange);
+}

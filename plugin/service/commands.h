@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEAM_SERVICE_COMMANDS_H
+#define TEAM_SERVICE_COMMANDS_H
+
+/* The clients' commands, a file for each kind. */
+
+#include "pg-error.h"
+#include "protocol.h"
+
+struct client;
+struct session;
+struct team_record;
+struct team_service;
+
+/* EVENT, PREPARE, COMMIT, ABORT */
+void command_event(struct client *client, struct session *session,
+		   const struct team_request *req);
+void command_prepare(struct client *client, struct session *session,
+		     const struct team_request *req);
+void command_commit(struct client *client, struct session *session,
+		    const struct team_request *req);
+void command_abort(struct client *client, struct session *session,
+		   const struct team_request *req);
+
+/* SYNC, CLAIM, GUARD */
+void command_sync(struct client *client, struct session *session,
+		  const struct team_request *req);
+void command_claim(struct client *client, struct session *session,
+		   const struct team_request *req);
+void command_guard(struct client *client, struct session *session,
+		   const struct team_request *req);
+
+/* Answers NO after a request to PostgreSQL failed. */
+void client_send_pg_error(struct client *client, uint64_t id,
+			  enum pg_action action, const char *error);
+
+/* STATUS, QUERY */
+void command_status(struct client *client, const struct team_request *req);
+void command_query(struct client *client, struct session *session,
+		   const struct team_request *req);
+/* The client is gone, or takes output again. */
+void command_query_abort(struct client *client);
+void command_query_continue(struct client *client);
+
+/* Must the action's record be on the disk before it is answered? */
+bool action_is_precious(const char *action);
+/* Tells other sessions about what a record says. */
+void notify_sessions(struct team_service *service, const char *record,
+		     const struct session *session);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEAM_JOURNAL_PRIVATE_H
+#define TEAM_JOURNAL_PRIVATE_H
+
+/* For the files that make up the journal. */
+
+#include "journal.h"
+#include "journal-segment.h"
+
+#define JOURNAL_SEGMENT_SIZE_DEFAULT (8*1024*1024)
+/* Clients without open intents are left out of snapshots when they were seen
+   last that long ago. */
+#define JOURNAL_CLIENT_KEEP_SECS (60*60)
+
+struct journal_op {
+	/* in the staging buffer */
+	size_t pos, size;
+	bool sync;
+	journal_callback_t *callback;
+	void *context;
+};
+
+ARRAY_DEFINE_TYPE(journal_op, struct journal_op);
+
+struct journal {
+	char *dir, *node;
+	enum journal_fsync fsync;
+	uint64_t segment_size;
+	struct ledger *ledger;
+	journal_commit_callback_t *commit_callback;
+	void *commit_context;
+
+	int lock_fd;
+	/* of the last segment */
+	int fd;
+	/* at least one as soon as it is open */
+	ARRAY_TYPE(journal_segment) segments;
+	/* size of what counts in the last segment */
+	uint64_t offset;
+	/* number of the next record */
+	uint64_t next_seq;
+	uint64_t shipped_seq;
+	int64_t base;
+	bool base_known;
+	uint64_t last_at;
+	/* grows when a segment's file is replaced */
+	unsigned int generation;
+	int hint_fd;
+
+	buffer_t *stage;
+	ARRAY_TYPE(journal_op) ops;
+	uint64_t staged_next_seq;
+	/* why what is staged can't be written */
+	char *stage_error;
+
+	struct timeout *to_flush, *to_sync, *to_probe;
+	/* there is something written that may not be on the disk */
+	bool unsynced;
+	/* the segment's file can't be trusted any more */
+	bool need_rotate;
+	/* since when nothing can be written; 0 = it can */
+	uint64_t fail_since;
+	char *fail_error;
+	unsigned int fail_count;
+	bool fail_gap_staged;
+};
+
+/* Recovery: reads all segments, mends them, fills in segments, offset,
+   next_seq, base, node, fd and the ledger. gaps: texts of what was found, to
+   be appended as gap records. */
+int journal_recover(struct journal *journal, ARRAY_TYPE(const_string) *gaps,
+		    const char **error_r);
+/* Begins a new segment. */
+int journal_rotate(struct journal *journal, const char **error_r);
+
+#endif

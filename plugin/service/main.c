@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The team service: start, shutdown, and how its parts are put together. */
+
+#include "team-common.h"
+#include "hostpid.h"
+#include "ioloop.h"
+#include "restrict-access.h"
+#include "write-full.h"
+#include "master-service.h"
+#include "team-protocol.h"
+#include "team-settings.h"
+#include "journal.h"
+#include "pg-conn.h"
+#include "shipper.h"
+#include "box.h"
+#include "client.h"
+#include "intents.h"
+#include "service.h"
+#include "service-settings-read.h"
+#include "state.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PID_FILE_NAME "team.pid"
+/* An older process may still be shipping its last records. */
+#define JOURNAL_WAIT_MSECS 10000
+/* How long to go on shipping at shutdown. */
+#define SHUTDOWN_SHIP_MSECS 1000
+
+static struct team_service service;
+static struct ledger *ledger;
+static int pid_fd = -1;
+
+/* Makes the journal's directory while there are the rights to. */
+static void journal_dir_create(const char *dir, uid_t uid, gid_t gid)
+{
+	if (mkdir(dir, 0700) < 0) {
+		if (errno != EEXIST)
+			i_fatal("mkdir(%s) failed: %m (team_journal_dir)", dir);
+		return;
+	}
+	if (geteuid() == 0 && uid != (uid_t)-1 && chown(dir, uid, gid) < 0)
+		i_fatal("chown(%s) failed: %m (team_journal_dir)", dir);
+}
+
+/* Only a convenience for scripts, so errors don't stop the service. */
+static void pid_file_create(const char *base_dir, uid_t uid, gid_t gid)
+{
+	const char *path = t_strdup_printf("%s/"PID_FILE_NAME, base_dir);
+	const char *pid = t_strdup_printf("%s\n", my_pid);
+
+	pid_fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (pid_fd < 0) {
+		if (errno != EACCES)
+			i_warning("open(%s) failed: %m", path);
+		return;
+	}
+	if ((geteuid() == 0 && uid != (uid_t)-1 &&
+	     fchown(pid_fd, uid, gid) < 0) ||
+	    fchmod(pid_fd, 0644) < 0 || ftruncate(pid_fd, 0) < 0 ||
+	    write_full(pid_fd, pid, strlen(pid)) < 0)
+		i_warning("write(%s) failed: %m", path);
+}
+
+static void main_preinit(const struct team_settings *set,
+			 const char *base_dir)
+{
+	struct restrict_access_settings rset;
+
+	restrict_access_get_env(&rset);
+	journal_dir_create(set->team_journal_dir, rset.uid, rset.gid);
+	pid_file_create(base_dir, rset.uid, rset.gid);
+	restrict_access_by_env(0, NULL);
+	restrict_access_allow_coredumps(TRUE);
+}
+
+static enum journal_fsync fsync_mode(const struct team_settings *set)
+{
+	if (strcmp(set->team_fsync, "always") == 0)
+		return JOURNAL_FSYNC_ALWAYS;
+	if (strcmp(set->team_fsync, "never") == 0)
+		return JOURNAL_FSYNC_NEVER;
+	return JOURNAL_FSYNC_OPTIMIZED;
+}
+
+static void main_init(const struct team_settings *set)
+{
+	struct journal_settings journal_set;
+	const char *error, *node;
+
+	node = set->team_node[0] != '\0' ? set->team_node : my_hostname;
+	if (!team_node_name_is_valid(node)) {
+		i_fatal("The host's name \"%s\" can't be used as the node's: "
+			"set team_node", node);
+	}
+	if (set->team_database[0] == '\0') {
+		i_fatal("team_database isn't set: it has to be a PostgreSQL "
+			"connection string");
+	}
+
+	service.set = set;
+	service.started = ioloop_time;
+	service.ledger = ledger = ledger_init();
+	i_zero(&journal_set);
+	journal_set.dir = set->team_journal_dir;
+	journal_set.node = node;
+	journal_set.fsync = fsync_mode(set);
+	if (journal_open(&journal_set, ledger, JOURNAL_WAIT_MSECS,
+			 &service.journal, &error) < 0)
+		i_fatal("Can't open the journal: %s", error);
+	service.node = journal_get_node(service.journal);
+	if (strcmp(service.node, node) != 0) {
+		i_error("team_node is %s, but the journal in %s is %s's: going "
+			"on as %s. To change the name, stop Dovecot when "
+			"everything is shipped and remove the journal",
+			node, set->team_journal_dir, service.node,
+			service.node);
+	}
+	service.boxes = boxes_init();
+	service.shipper = shipper_init(service.journal, set->team_database);
+	service.state = state_init(&service);
+	clients_init(&service);
+	intents_init(&service);
+}
+
+static void client_connected(struct master_service_connection *conn)
+{
+	master_service_client_connection_accept(conn);
+	client_create(conn);
+}
+
+static void ship_timeout(bool *timed_out)
+{
+	*timed_out = TRUE;
+}
+
+/* Gives PostgreSQL a last chance to take what is journalled. */
+static void main_ship_rest(void)
+{
+	bool timed_out = FALSE;
+	struct timeout *to;
+
+	if (!shipper_is_connected(service.shipper))
+		return;
+	to = timeout_add(SHUTDOWN_SHIP_MSECS, ship_timeout, &timed_out);
+	io_loop_set_running(current_ioloop);
+	while (!timed_out && !shipper_is_idle(service.shipper) &&
+	       shipper_is_connected(service.shipper))
+		io_loop_handler_run(current_ioloop);
+	timeout_remove(&to);
+}
+
+static void main_deinit(void)
+{
+	journal_flush(service.journal);
+	(void)journal_sync(service.journal);
+	clients_deinit();
+	intents_deinit();
+	journal_flush(service.journal);
+	main_ship_rest();
+	state_deinit(&service.state);
+	shipper_deinit(&service.shipper);
+	journal_close(&service.journal);
+	boxes_deinit(&service.boxes);
+	ledger_deinit(&ledger);
+	if (pid_fd != -1 && ftruncate(pid_fd, 0) < 0)
+		i_warning("ftruncate("PID_FILE_NAME") failed: %m");
+	i_close_fd(&pid_fd);
+}
+
+int main(int argc, char *argv[])
+{
+	/* it ships and listens without any client, too */
+	const enum master_service_flags flags =
+		MASTER_SERVICE_FLAG_NO_IDLE_DIE |
+		MASTER_SERVICE_FLAG_NO_SSL_INIT |
+		MASTER_SERVICE_FLAG_DONT_SEND_STATS;
+	const struct team_settings *set;
+	const char *base_dir, *error;
+
+	master_service = master_service_init("team", flags, &argc, &argv, "");
+	if (master_getopt(master_service) > 0)
+		return FATAL_DEFAULT;
+	if (service_settings_read(master_service, &set, &base_dir,
+				  &error) < 0)
+		i_fatal("Error reading configuration: %s", error);
+	master_service_init_log_with_pid(master_service);
+	/* a full disk is an error of write(), not the end */
+	(void)signal(SIGXFSZ, SIG_IGN);
+	main_preinit(set, base_dir);
+	/* after a reload the new process needs the journal */
+	master_service_set_die_with_master(master_service, TRUE);
+
+	main_init(set);
+	master_service_init_finish(master_service);
+	master_service_run(master_service, client_connected);
+	main_deinit();
+	master_service_deinit(&master_service);
+	return 0;
+}

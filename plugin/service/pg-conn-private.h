@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEAM_PG_CONN_PRIVATE_H
+#define TEAM_PG_CONN_PRIVATE_H
+
+/* For the files that make up the connection. */
+
+#include "pg-conn.h"
+
+enum pg_state {
+	PG_STATE_WAITING,
+	PG_STATE_CONNECTING,
+	PG_STATE_SETUP,
+	PG_STATE_READY
+};
+
+struct pg_request {
+	struct pg_request *prev, *next;
+
+	pg_callback_t *callback;
+	void *context;
+	PGresult *result;
+	char *error;
+	enum pg_action action;
+
+	/* while it waits for the connection */
+	pool_t pool;
+	const char *statement;
+	const char **params;
+	unsigned int params_count;
+};
+
+struct pg_conn {
+	char *name, *conninfo, *node, *channel;
+	const struct pg_statement *statements;
+	unsigned int timeout_msecs;
+	struct pg_conn_callbacks callbacks;
+	void *context;
+
+	enum pg_state state;
+	PGconn *pg;
+	/* a duplicate of libpq's descriptor, as libpq closes its own at will */
+	int fd;
+	struct io *io_read, *io_write;
+	struct timeout *to_connect, *to_request, *to_waiting, *to_fail;
+	unsigned int backoff_msecs;
+
+	/* sent and not answered, in order */
+	struct pg_request *sent, *sent_tail;
+	/* to be sent when the connection is ready */
+	struct pg_request *waiting, *waiting_tail;
+	unsigned int requests_count;
+
+	/* answers to come to what sets the connection up */
+	unsigned int setup_left;
+	int node_id;
+	int64_t hwm;
+
+	char *last_error;
+	time_t away_since, error_logged;
+	/* the last attempt to connect failed */
+	bool hopeless;
+	/* libpq couldn't take a request */
+	bool send_failed;
+};
+
+/* Sends what a new connection needs. Returns 0 or -1 with an error. */
+int pg_conn_setup_send(struct pg_conn *conn, const char **error_r);
+/* Handles an answer to that. Returns 1 if it was the last one, 0 if there are
+   more to come, -1 with an error. */
+int pg_conn_setup_result(struct pg_conn *conn, PGresult *result,
+			 const char **error_r);
+
+#endif

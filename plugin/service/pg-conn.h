@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEAM_PG_CONN_H
+#define TEAM_PG_CONN_H
+
+/* An asynchronous connection to PostgreSQL on the ioloop: made and kept up by
+   itself, statements prepared by name when it is made, requests sent in
+   pipeline mode without waiting for earlier answers. Every request is a
+   transaction of its own. */
+
+#include "pg-error.h"
+
+#include <libpq-fe.h>
+
+struct pg_conn;
+
+struct pg_statement {
+	const char *name;
+	const char *sql;
+};
+
+struct pg_answer {
+	/* NULL if it failed; freed after the callback */
+	PGresult *result;
+	/* NULL, or why it failed */
+	const char *error;
+	enum pg_action action;
+};
+typedef void pg_callback_t(const struct pg_answer *answer, void *context);
+
+struct pg_conn_callbacks {
+	/* The connection can be used; what team.hello said. */
+	void (*ready)(void *context, int node_id, int64_t hwm);
+	/* It is gone; requests have been answered with errors. */
+	void (*lost)(void *context);
+	/* A notification came. */
+	void (*notified)(void *context, const char *payload);
+};
+
+struct pg_conn_settings {
+	/* for log messages and application_name */
+	const char *name;
+	const char *conninfo;
+	const char *node;
+	/* ends with a NULL name */
+	const struct pg_statement *statements;
+	/* channel to LISTEN to, or NULL */
+	const char *channel;
+	/* how long the server may take for a request */
+	unsigned int timeout_msecs;
+};
+
+/* Begins to connect. */
+struct pg_conn *pg_conn_init(const struct pg_conn_settings *set,
+			     const struct pg_conn_callbacks *callbacks,
+			     void *context);
+/* Unanswered requests get an error. */
+void pg_conn_deinit(struct pg_conn **conn);
+
+/* Sends a prepared statement with text parameters (NULL = NULL). The callback
+   is always called exactly once, never before this returns. While the
+   connection is being made for the first time or after it was lost just now,
+   the request waits for it a moment; when the server is away, it fails at
+   once. */
+void pg_conn_request(struct pg_conn *conn, const char *statement,
+		     const char *const *params, unsigned int params_count,
+		     pg_callback_t *callback, void *context);
+
+bool pg_conn_is_ready(const struct pg_conn *conn);
+/* Is there any use in sending a request: ready, or just about to be? */
+bool pg_conn_is_hopeful(const struct pg_conn *conn);
+/* Drops the connection and makes a new one. */
+void pg_conn_reconnect(struct pg_conn *conn, const char *reason);
+/* Requests without an answer. */
+unsigned int pg_conn_pending(const struct pg_conn *conn);
+/* The last error, or NULL; and since when the server is away, 0 if it isn't. */
+const char *pg_conn_last_error(const struct pg_conn *conn);
+time_t pg_conn_away_since(const struct pg_conn *conn);
+/* What team.hello said; 0 before it did. */
+int pg_conn_node_id(const struct pg_conn *conn);
+
+/* Begins to connect with the settings that all connections have. */
+PGconn *pg_connect_start(const char *conninfo, const char *name);
+/* The message without line feeds, from the data stack. */
+const char *pg_error_text(const char *message);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Connection parameters, and what is sent first on every connection. */
+
+#include "team-common.h"
+#include "strnum.h"
+#include "pg-conn-private.h"
+
+#define HELLO_SQL "SELECT node_id, hwm FROM team.hello($1)"
+
+static void pg_notice(void *context ATTR_UNUSED, const PGresult *result)
+{
+	const char *severity = PQresultErrorField(result,
+						  PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	if (severity != NULL && strcmp(severity, "WARNING") == 0) {
+		i_warning("PostgreSQL: %s",
+			  pg_error_text(PQresultErrorMessage(result)));
+	}
+}
+
+PGconn *pg_connect_start(const char *conninfo, const char *name)
+{
+	/* what stands before dbname are defaults that conninfo can change */
+	const char *const keywords[] = {
+		"fallback_application_name",
+		"keepalives_idle", "keepalives_interval", "keepalives_count",
+		"tcp_user_timeout", "dbname",
+		/* text that isn't UTF-8 was never let into a parameter */
+		"client_encoding", NULL
+	};
+	const char *const values[] = {
+		t_strconcat("dovecot-", name, NULL),
+		"10", "5", "3", "10000", conninfo, "UTF8", NULL
+	};
+	PGconn *pg;
+
+	pg = PQconnectStartParams(keywords, values, 1);
+	if (pg == NULL)
+		i_fatal_status(FATAL_OUTOFMEM, "PQconnectStart() failed");
+	(void)PQsetNoticeReceiver(pg, pg_notice, NULL);
+	return pg;
+}
+
+const char *pg_error_text(const char *message)
+{
+	char *text = t_strdup_noconst(message), *p;
+	size_t len = strlen(text);
+
+	while (len > 0 && text[len-1] == '\n')
+		text[--len] = '\0';
+	for (p = text; *p != '\0'; p++) {
+		if (*p == '\n' || *p == '\t')
+			*p = ' ';
+	}
+	return text;
+}
+
+static int send_sql(struct pg_conn *conn, const char *sql,
+		    const char *const *params, unsigned int count)
+{
+	if (PQsendQueryParams(conn->pg, sql, count, NULL, params, NULL, NULL,
+			      0) == 0)
+		return -1;
+	conn->setup_left++;
+	return 0;
+}
+
+static int send_all(struct pg_conn *conn)
+{
+	const char *const params[] = { conn->node };
+	const struct pg_statement *stmt;
+	const char *timeout;
+
+	/* the server gives up a bit before we do: that keeps the connection */
+	timeout = t_strdup_printf("SET statement_timeout = %u",
+				  conn->timeout_msecs * 9 / 10);
+	if (send_sql(conn, timeout, NULL, 0) < 0)
+		return -1;
+	for (stmt = conn->statements; stmt->name != NULL; stmt++) {
+		if (PQsendPrepare(conn->pg, stmt->name, stmt->sql, 0,
+				  NULL) == 0)
+			return -1;
+		conn->setup_left++;
+	}
+	if (conn->channel != NULL &&
+	    send_sql(conn, t_strconcat("LISTEN ", conn->channel, NULL),
+		     NULL, 0) < 0)
+		return -1;
+	if (send_sql(conn, HELLO_SQL, params, 1) < 0)
+		return -1;
+	return PQpipelineSync(conn->pg) == 0 ? -1 : 0;
+}
+
+int pg_conn_setup_send(struct pg_conn *conn, const char **error_r)
+{
+	conn->setup_left = 0;
+	if (PQsetnonblocking(conn->pg, 1) < 0 ||
+	    PQenterPipelineMode(conn->pg) == 0 || send_all(conn) < 0) {
+		*error_r = pg_error_text(PQerrorMessage(conn->pg));
+		return -1;
+	}
+	return 0;
+}
+
+static int hello_result(struct pg_conn *conn, PGresult *result,
+			const char **error_r)
+{
+	intmax_t hwm;
+
+	if (PQntuples(result) != 1 || PQnfields(result) != 2 ||
+	    str_to_int(PQgetvalue(result, 0, 0), &conn->node_id) < 0 ||
+	    str_to_intmax(PQgetvalue(result, 0, 1), &hwm) < 0) {
+		*error_r = "team.hello returned something unexpected: the "
+			"schema doesn't fit this version";
+		return -1;
+	}
+	conn->hwm = hwm;
+	return 0;
+}
+
+int pg_conn_setup_result(struct pg_conn *conn, PGresult *result,
+			 const char **error_r)
+{
+	switch (PQresultStatus(result)) {
+	case PGRES_PIPELINE_SYNC:
+		if (conn->setup_left == 0)
+			return 1;
+		*error_r = "answers are missing";
+		return -1;
+	case PGRES_COMMAND_OK:
+	case PGRES_TUPLES_OK:
+		if (conn->setup_left-- == 1)
+			return hello_result(conn, result, error_r);
+		return 0;
+	default:
+		*error_r = pg_error_text(PQresultErrorMessage(result));
+		if (**error_r == '\0')
+			*error_r = "connection was lost";
+		return -1;
+	}
+}

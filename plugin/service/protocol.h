@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEAM_SERVICE_PROTOCOL_H
+#define TEAM_SERVICE_PROTOCOL_H
+
+/* Parsing of the lines that clients send after the handshake; see
+   team-protocol.h. */
+
+enum team_command {
+	TEAM_COMMAND_SESSION,
+	TEAM_COMMAND_SESSION_END,
+	TEAM_COMMAND_EVENT,
+	TEAM_COMMAND_PREPARE,
+	TEAM_COMMAND_COMMIT,
+	TEAM_COMMAND_ABORT,
+	TEAM_COMMAND_SYNC,
+	TEAM_COMMAND_WATCH,
+	TEAM_COMMAND_UNWATCH,
+	TEAM_COMMAND_CLAIM,
+	TEAM_COMMAND_GUARD,
+	TEAM_COMMAND_STATUS,
+	TEAM_COMMAND_QUERY
+};
+
+struct team_request {
+	enum team_command cmd;
+	/* 0 for SESSION and SESSION-END */
+	uint64_t id;
+	/* 0 for STATUS */
+	uint64_t sid;
+	/* PREPARE, COMMIT, ABORT */
+	uint64_t txn;
+	/* "key=value": SESSION, EVENT, PREPARE, COMMIT, ABORT, QUERY */
+	const char *const *fields;
+	/* SYNC, WATCH, UNWATCH, CLAIM, GUARD */
+	const char *guid;
+	uint32_t uidvalidity;
+	/* SYNC */
+	uint64_t cursor;
+	/* SYNC: the mailbox; QUERY: the query; GUARD: the action */
+	const char *name;
+	/* CLAIM: take, not release */
+	bool take;
+	/* CLAIM, GUARD: valid, in canonical form */
+	const char *uids;
+	/* CLAIM: may be NULL */
+	const char *mids;
+};
+
+/* Splits a line (without its LF) into unescaped fields, from the data stack.
+   Returns NULL with an error if it has a NUL or a wrong escape. */
+const char *const *team_line_split(const unsigned char *data, size_t size,
+				   const char **error_r);
+/* Parses a line's fields. Returns 1 if it is valid, 0 with an error if it
+   isn't but the id in req_r is, so that it can be answered, and -1 with an
+   error if nothing can be answered. */
+int team_request_parse(const char *const *args, struct team_request *req_r,
+		       const char **error_r);
+/* Is it one of the journalled commands? */
+bool team_command_is_journalled(enum team_command cmd);
+/* Is it only for the admin socket? */
+bool team_command_is_admin(enum team_command cmd);
+
+#endif

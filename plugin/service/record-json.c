@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From the journal's form of records to PostgreSQL's. */
+
+#include "team-common.h"
+#include "str.h"
+#include "unichar.h"
+#include "record.h"
+#include "uidset.h"
+#include "record-json.h"
+
+#include <stdlib.h>
+
+void json_append_string(string_t *dest, const char *text)
+{
+	const unsigned char *p;
+	string_t *valid;
+
+	valid = t_str_new(128);
+	if (!uni_utf8_get_valid_data((const unsigned char *)text,
+				     strlen(text), valid))
+		text = str_c(valid);
+	str_append_c(dest, '"');
+	for (p = (const unsigned char *)text; *p != '\0'; p++) {
+		if (*p == '"' || *p == '\\') {
+			str_append_c(dest, '\\');
+			str_append_c(dest, *p);
+		} else if (*p < 0x20)
+			str_printfa(dest, "\\u%04x", *p);
+		else
+			str_append_c(dest, *p);
+	}
+	str_append_c(dest, '"');
+}
+
+static void append_uidset(string_t *dest, const char *value)
+{
+	struct team_uidset set;
+	const char *error;
+	char *text;
+
+	if (team_uidset_parse(value, &set, &error) < 0) {
+		/* the record's parser has checked it */
+		i_panic("invalid UID set in a record: %s", error);
+	}
+	text = team_uidset_format_multirange(&set);
+	team_uidset_free(&set);
+	json_append_string(dest, text);
+	free(text);
+}
+
+int record_json_append(string_t *dest, int64_t seq, const char *text,
+		       const char **error_r)
+{
+	struct team_record *record;
+	const char *key, *value;
+	size_t i;
+
+	record = team_record_parse(text, strlen(text), error_r);
+	if (record == NULL)
+		return -1;
+	str_printfa(dest, "{\"seq\":%"PRId64, seq);
+	for (i = 0; team_record_field(record, i, &key, &value); i++) {
+		if (strcmp(key, "seq") == 0)
+			continue;
+		str_append_c(dest, ',');
+		json_append_string(dest, key);
+		str_append_c(dest, ':');
+		if (team_record_key_is_number(key))
+			str_append(dest, value);
+		else if (team_record_key_is_uidset(key))
+			append_uidset(dest, value);
+		else
+			json_append_string(dest, value);
+	}
+	str_append_c(dest, '}');
+	team_record_free(&record);
+	return 0;
+}

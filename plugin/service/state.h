@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEAM_STATE_H
+#define TEAM_STATE_H
+
+/* The connection for requests, and what is kept of the state in PostgreSQL:
+   the claims, kept up by notifications. */
+
+#include "pg-conn.h"
+
+struct team_service;
+struct box;
+struct session;
+struct state;
+struct team_record;
+
+struct state *state_init(struct team_service *service);
+void state_deinit(struct state **state);
+
+/* The time by PostgreSQL's clock as far as is known here: this node's. */
+int64_t state_now(void);
+
+/* Replaces what is known of the mailbox's claims with the rows of
+   sync_claims. Returns 0 or -1 if they aren't what is expected. */
+int state_set_claims(struct state *state, struct box *box,
+		     const PGresult *result);
+/* A claim is known to be gone or there; keeps the timer for lapses. */
+void state_claim_set(struct state *state, struct box *box, uint32_t uid,
+		     const char *holder, int64_t since, int64_t until);
+void state_claim_remove(struct state *state, struct box *box, uint32_t uid);
+
+/* Number values of a result. Returns 0 or -1. */
+int pg_get_int64(const PGresult *result, int row, int column, int64_t *num_r);
+int pg_get_uid(const PGresult *result, int row, int column, uint32_t *uid_r);
+
+/* A record that the service makes by itself. The session may be NULL. Sets
+   at. */
+struct team_record *
+service_record_new(struct team_service *service, const char *action,
+		   const char *outcome, const struct session *session);
+/* Sets a key; a value that isn't valid is left out, with an error in the log. */
+void service_record_set(struct team_record *record, const char *key,
+			const char *value);
+/* Frees the record and returns its text, from the data stack. */
+const char *service_record_finish(struct team_record **record);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The settings module: makes doveconf know the settings, and the service, which
+   stays off until the admin gives it an executable. */
+
+#include "team-common.h"
+#include "buffer.h"
+#include "settings-parser.h"
+#include "service-settings.h"
+#include "team-protocol.h"
+#include "team-settings.h"
+#include "team-settings-plugin.h"
+
+const char *team_settings_version = DOVECOT_ABI_VERSION;
+
+const struct setting_parser_info *team_settings_set_roots[] = {
+	&team_setting_parser_info,
+	NULL
+};
+
+static struct file_listener_settings team_unix_listeners_array[] = {
+	{ .path = TEAM_SOCKET_NAME, .mode = 0, .user = "", .group = "" },
+	{ .path = TEAM_ADMIN_SOCKET_NAME, .mode = 0, .user = "", .group = "" },
+};
+static struct file_listener_settings *team_unix_listeners[] = {
+	&team_unix_listeners_array[0],
+	&team_unix_listeners_array[1],
+};
+static buffer_t team_unix_listeners_buf = {
+	{ { team_unix_listeners, sizeof(team_unix_listeners) } }
+};
+
+struct service_settings team_settings_service_settings = {
+	.name = "team",
+	.protocol = "",
+	.type = "",
+	/* Dovecot leaves out a service without one: installing this module
+	   changes nothing until the admin names it */
+	.executable = "",
+	.user = "$default_internal_user",
+	.group = "",
+	.privileged_group = "",
+	.extra_groups = "",
+	.chroot = "",
+
+	.drop_priv_before_exec = FALSE,
+
+	.process_min_avail = 0,
+	.process_limit = 1,
+	.client_limit = 10000,
+	.service_count = 0,
+	/* it ships what the journal holds without any client, too */
+	.idle_kill = UINT_MAX,
+	/* it serves all of the node's mail processes */
+	.vsz_limit = 1024*1024*1024,
+
+	.unix_listeners = { { &team_unix_listeners_buf,
+			      sizeof(team_unix_listeners[0]) } },
+	.fifo_listeners = ARRAY_INIT,
+	.inet_listeners = ARRAY_INIT,
+};
+
+void team_settings_init(struct module *module ATTR_UNUSED)
+{
+}
+
+void team_settings_deinit(void)
+{
+}

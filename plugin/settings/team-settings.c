@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Definition, defaults and checks of the service's settings. */
+
+#include "team-common.h"
+#include "settings-parser.h"
+#include "team-settings.h"
+
+#include <ctype.h>
+
+#define CLAIM_TIME_MAX (30*24*60*60)
+
+static bool
+team_settings_check(void *_set, pool_t pool, const char **error_r);
+
+#undef DEF
+#define DEF(type, name) \
+	SETTING_DEFINE_STRUCT_##type(#name, name, struct team_settings)
+
+static const struct setting_define team_setting_defines[] = {
+	DEF(STR, team_database),
+	DEF(STR, team_node),
+	DEF(STR, team_journal_dir),
+	DEF(ENUM, team_fsync),
+	DEF(ENUM, team_commit),
+	DEF(TIME, team_claim_time),
+
+	SETTING_DEFINE_LIST_END
+};
+
+static const struct team_settings team_default_settings = {
+	.team_database = "",
+	.team_node = "",
+	.team_journal_dir = "/var/lib/dovecot/team",
+	.team_fsync = "optimized:always:never",
+	.team_commit = "local:remote",
+	.team_claim_time = 30*60,
+};
+
+const struct setting_parser_info team_setting_parser_info = {
+	.module_name = "team",
+	.defines = team_setting_defines,
+	.defaults = &team_default_settings,
+
+	.type_offset = SIZE_MAX,
+	.struct_size = sizeof(struct team_settings),
+
+	.parent_offset = SIZE_MAX,
+	.check_func = team_settings_check,
+};
+
+bool team_node_name_is_valid(const char *name)
+{
+	const char *p;
+
+	/* it stands in checkpoints' origins and NOTIFY payloads */
+	for (p = name; *p != '\0'; p++) {
+		if (!i_isalnum(*p) && *p != '.' && *p != '-' && *p != '_')
+			return FALSE;
+	}
+	return p > name && p - name <= TEAM_NODE_NAME_MAX;
+}
+
+bool team_settings_verify(const struct team_settings *set,
+			  const char **error_r)
+{
+	if (set->team_node[0] != '\0' &&
+	    !team_node_name_is_valid(set->team_node)) {
+		*error_r = t_strdup_printf("team_node: \"%s\" isn't a valid "
+			"name: at most %d letters, digits and any of \".-_\"",
+			set->team_node, TEAM_NODE_NAME_MAX);
+		return FALSE;
+	}
+	if (set->team_journal_dir[0] != '/') {
+		*error_r = t_strdup_printf("team_journal_dir: \"%s\" isn't an "
+			"absolute path", set->team_journal_dir);
+		return FALSE;
+	}
+	if (set->team_claim_time < 1 || set->team_claim_time > CLAIM_TIME_MAX) {
+		*error_r = t_strdup_printf("team_claim_time: must be between "
+			"1 second and 30 days, not %u seconds",
+			set->team_claim_time);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static bool
+team_settings_check(void *_set, pool_t pool ATTR_UNUSED, const char **error_r)
+{
+	return team_settings_verify(_set, error_r);
+}

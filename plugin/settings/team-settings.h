@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEAM_SETTINGS_H
+#define TEAM_SETTINGS_H
+
+/* The top-level settings of the team service. Defined once, for the settings
+   module (doveconf) and the service. */
+
+struct setting_parser_info;
+
+struct team_settings {
+	/* libpq's connection string for the role team_service */
+	const char *team_database;
+	/* this node's name in the log; "" is the host's name */
+	const char *team_node;
+	const char *team_journal_dir;
+	/* optimized, always, never */
+	const char *team_fsync;
+	/* local, remote */
+	const char *team_commit;
+	/* seconds */
+	unsigned int team_claim_time;
+};
+
+extern const struct setting_parser_info team_setting_parser_info;
+
+/* Longest node name. */
+#define TEAM_NODE_NAME_MAX 100
+
+/* Checks the values. Returns false and an error that names the setting. */
+bool team_settings_verify(const struct team_settings *set,
+			  const char **error_r);
+/* Is the name usable for a node? */
+bool team_node_name_is_valid(const char *name);
+
+#endif

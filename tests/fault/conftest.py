@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One instance for the faults; every test leaves it working."""
+import os
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'imap'))
+import instance  # noqa: E402
+from work import TIMEOUT  # noqa: E402
+
+
+@pytest.fixture(scope='session')
+def running():
+    made = instance.Instance('sdbox', settings='plugin {\n  team_timeout = %ds\n}\n' % TIMEOUT)
+    yield made
+    crashes = made.crashes()
+    made.stop()
+    assert not crashes, '\n'.join(crashes)
+
+
+@pytest.fixture
+def server(running):
+    """The instance, brought back to work after a test that failed half-way."""
+    yield running
+    running.repair()
+    assert instance.wait_for(lambda: works(running), 40), \
+        'after the test the instance does not work:\n' + running.log()[-3000:]
+
+
+def works(server):
+    """A change can be made and reaches PostgreSQL."""
+    try:
+        with server.login('u98') as session:
+            session.select('Team/INBOX')
+            session.append_one('Team/INBOX', b'Subject: works\r\n\r\nyes\r\n')
+            session.logout()
+        return server.all_shipped(5)
+    except Exception:  # any failure means: not yet
+        return False

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Instances and mailboxes for the IMAP tests."""
+import itertools
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import instance  # noqa: E402
+
+STORAGES = os.environ.get('TEAM_TEST_STORAGES', 'sdbox mdbox maildir').split()
+# so that logs are rotated within a test
+SMALL_LOGS = '''
+mail_index_log_rotate_min_age = 1 secs
+mail_index_log_rotate_min_size = 8k
+mail_index_log_rotate_max_size = 32k
+'''
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope='session', params=STORAGES)
+def server(request):
+    """One running instance for each storage format."""
+    running = instance.Instance(request.param, settings=SMALL_LOGS)
+    yield running
+    crashes = running.crashes()
+    running.stop()
+    if not request.session.testsfailed:
+        running.remove()
+    assert not crashes, '\n'.join(crashes)
+
+
+class Box:
+    """A fresh folder below Team/ with some messages, and logged-in sessions
+    that are closed after the test."""
+
+    def __init__(self, server):
+        self.server = server
+        self.number = next(numbers)
+        self.name = 'Team/T%d' % self.number
+        self.sessions = []
+        self.uids = []
+        self.login('alice', select=False).command('CREATE %s' % self.name)
+
+    def login(self, user, select=True, box=None):
+        session = self.server.login(user)
+        self.sessions.append(session)
+        if select:
+            session.select(box or self.name)
+        return session
+
+    def people(self, *names):
+        return [self.login(name) for name in names]
+
+    def message_id(self, n):
+        return '<m%d.t%d.%s@test.example>' % (n, self.number, self.server.storage)
+
+    def message(self, n, text='Hello'):
+        return ('From: Customer %d <c%d@customers.example>\r\n'
+                'To: support@support.example\r\n'
+                'Subject: Question %d\r\nMessage-ID: %s\r\n\r\n%s\r\n' %
+                (n, n, n, self.message_id(n), text)).encode()
+
+    def fill(self, count):
+        """Appends messages as dave, who takes no other part in the tests."""
+        with self.server.login('dave') as session:
+            for _ in range(count):
+                n = len(self.uids) + 1
+                self.uids.append(session.append_one(self.name, self.message(n)))
+            session.logout()
+        return self.uids
+
+    def close(self):
+        for session in self.sessions:
+            session.close()
+
+
+@pytest.fixture
+def box(server):
+    made = Box(server)
+    made.fill(3)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def other_box(server):
+    made = Box(server)
+    yield made
+    made.close()

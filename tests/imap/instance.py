@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A quickstart instance for tests: its own folder, its own ports."""
+import contextlib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import psycopg2
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+QUICKSTART = os.path.join(ROOT, 'packaging', 'quickstart')
+sys.path.insert(0, QUICKSTART + '.d')
+sys.dont_write_bytecode = True
+import imapsession  # noqa: E402
+
+
+def free_port():
+    """A port P on loopback where P+1 is free as well."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(('127.0.0.1', 0))
+            port = first.getsockname()[1]
+            try:
+                second.bind(('127.0.0.1', port + 1))
+            except OSError:
+                continue
+            return port
+
+
+def wait_for(condition, timeout=10, interval=0.05):
+    """Calls condition until it returns something true; returns that, or the
+    last result when the time is up."""
+    deadline = time.monotonic() + timeout
+    while True:
+        result = condition()
+        if result or time.monotonic() > deadline:
+            return result
+        time.sleep(interval)
+
+
+class Instance:
+    def __init__(self, storage, mail=0, settings=''):
+        work, build = os.environ['TEAM_TEST_WORK'], os.environ['TEAM_TEST_BUILD']
+        self.dir = tempfile.mkdtemp(prefix='i', dir=os.path.join(work, 'instances'))
+        self.storage = storage
+        self.build = build
+        self.mail = mail
+        os.chmod(self.dir, 0o755)
+        # quickstart takes over a folder of its own only: mark it as one
+        with open(os.path.join(self.dir, '.dovecot-team-quickstart'), 'w') as f:
+            f.write(storage + '\n')
+        self.settings(settings)
+        self.port = free_port()
+        self.start()
+
+    def settings(self, text):
+        with open(os.path.join(self.dir, 'local.conf'), 'w') as f:
+            f.write(text)
+
+    def start(self):
+        result = subprocess.run(
+            [QUICKSTART, '--dir', self.dir, '--port', str(self.port), '--detach',
+             '--no-tour', '--no-install', '--build-dir', self.build,
+             '--mail', str(self.mail)],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+            check=False)
+        if result.returncode != 0:
+            raise RuntimeError('quickstart failed:\n%s\n%s\n%s' % (
+                result.stdout, result.stderr, self.log()[-3000:]))
+        self.env = {}
+        with open(os.path.join(self.dir, 'env')) as f:
+            for line in f:
+                name, _, value = line.strip().partition('=')
+                self.env[name] = ' '.join(shlex.split(value))
+
+    def stop(self):
+        subprocess.run([QUICKSTART, '--stop', '--dir', self.dir], check=True,
+                       stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+
+    def remove(self):
+        shutil.rmtree(self.dir)
+
+    def log(self):
+        with contextlib.suppress(FileNotFoundError):
+            with open(os.path.join(self.dir, 'log', 'dovecot.log'), errors='replace') as f:
+                return f.read()
+        return ''
+
+    def crashes(self):
+        """Log lines that must never be there, whatever fails."""
+        return [line for line in self.log().splitlines()
+                if re.search(r'Panic:|Raw backtrace|killed with signal (6|7|8|11)\b|'
+                             r'Corrupted|Assert', line)]
+
+    # IMAP
+
+    def login(self, user, timeout=20):
+        return imapsession.Session(self.port, user, timeout=timeout)
+
+    # processes
+
+    def pid(self, name):
+        with open(self.env[name]) as f:
+            return int(f.readline())
+
+    def service_pid(self):
+        """The running service's number, or None."""
+        try:
+            pid = self.pid('TEAM_SERVICE_PIDFILE')
+            with open('/proc/%d/cmdline' % pid, 'rb') as f:
+                return pid if b'team' in f.read() else None
+        except (FileNotFoundError, ValueError, ProcessLookupError):
+            return None
+
+    def kill_service(self, sig=signal.SIGKILL):
+        pid = wait_for(self.service_pid)
+        assert pid, 'the service does not run'
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, sig)
+        return pid
+
+    def stop_postgresql(self, sig=signal.SIGINT):
+        pid = self.pid('TEAM_PG_PIDFILE')
+        os.kill(pid, sig)
+        assert wait_for(lambda: not os.path.exists('/proc/%d' % pid)), \
+            'PostgreSQL did not stop'
+
+    def start_postgresql(self):
+        subprocess.run(shlex.split(self.env['TEAM_PG_START']), check=True,
+                       stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+
+    def repair(self):
+        """Undoes what a fault test may have left."""
+        journal = os.path.join(self.dir, 'journal')
+        shutil.chown(journal, 'dovecot', 'dovecot')
+        os.chmod(journal, 0o700)
+        pid = self.service_pid()
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        self.start_postgresql()
+
+    # doveadm
+
+    def doveadm(self, *args, check=True):
+        return subprocess.run(shlex.split(self.env['TEAM_DOVEADM']) + list(args),
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=60, check=check)
+
+    def doveadm_json(self, *args):
+        return json.loads(self.doveadm('-f', 'json', *args).stdout)
+
+    def status(self):
+        """doveadm team status as a dict of text."""
+        return self.doveadm_json('team', 'status')[0]
+
+    # the log in PostgreSQL
+
+    @contextlib.contextmanager
+    def database(self, who='TEAM_PGDSN_AUDITOR'):
+        connection = psycopg2.connect(self.env[who])
+        try:
+            with connection, connection.cursor() as cursor:
+                yield cursor
+        finally:
+            connection.close()
+
+    def query(self, sql, args=(), who='TEAM_PGDSN_AUDITOR'):
+        with self.database(who) as cursor:
+            cursor.execute(sql, args)
+            return cursor.fetchall()
+
+    def audit(self, where='true', args=()):
+        """Rows of team.audit in order, as dicts."""
+        with self.database() as cursor:
+            cursor.execute('SELECT * FROM team.audit WHERE ' + where +
+                           ' ORDER BY node, seq, uid', args)
+            names = [column.name for column in cursor.description]
+            return [dict(zip(names, row)) for row in cursor.fetchall()]
+
+    def wait_audit(self, where, args=(), count=1, timeout=10):
+        """Waits until there are count rows; returns all that there are."""
+        rows = []
+
+        def enough():
+            rows[:] = self.audit(where, args)
+            return len(rows) >= count
+        wait_for(enough, timeout)
+        return rows
+
+    def all_shipped(self, timeout=20):
+        """Waits until all that is recorded by now is in the database: then so
+        is the end of a session that is made now."""
+        start = time.time() - 0.001
+        self.login('u99').logout()
+        return wait_for(lambda: self.audit(
+            "colleague = 'u99' AND action = 'logout' AND at >= to_timestamp(%s)",
+            (start,)), timeout)
