@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEAM_CLIENT_PRIVATE_H
+#define TEAM_CLIENT_PRIVATE_H
+
+/* What the files of the client share: the connection below, the requests on
+   it, and the process's clients and sessions. */
+
+#include "team-client.h"
+#include "team-client-io.h"
+
+/* Between two attempts to connect within one request */
+#define CONNECT_RETRY_MSECS 50
+/* After a request's time was up, later ones wait only this long until the
+   service answers again: a session must not hang at every command. */
+#define AWAY_TIMEOUT_MSECS 100
+/* What is kept for a service that is away; more than that is counted and
+   reported as a gap. */
+#define KEPT_BYTES_MAX (8*1024*1024)
+
+enum request_state {
+	/* somebody waits for the answer */
+	REQUEST_WAITING,
+	/* nobody waits; kept until the service has acknowledged it */
+	REQUEST_KEPT,
+	REQUEST_ANSWERED,
+};
+
+struct team_request {
+	struct team_request *prev, *next;
+	uint64_t id;
+	enum request_state state;
+	char *line;
+	size_t line_len;
+
+	pool_t pool;
+	struct team_answer *answer;
+	team_data_callback_t *callback;
+	void *context;
+	/* the caller has got data lines */
+	bool delivered;
+	/* it wants no more, or can't have it */
+	bool stopped;
+};
+
+struct team_watch {
+	char *guid;
+	uint32_t uidvalidity;
+};
+
+struct team_push {
+	unsigned int sid;
+	char *guid, *what;
+	uint32_t uidvalidity;
+};
+
+struct team_session {
+	struct team_session *prev, *next;
+	struct team_client *client;
+	unsigned int sid;
+	char *line;
+	ARRAY(struct team_watch) watches;
+	team_push_callback_t *callback;
+	void *context;
+};
+
+struct team_client {
+	struct team_client *prev, *next;
+	int refcount;
+
+	struct team_client_io conn;
+	struct io *io;
+	struct timeout *to;
+	unsigned int timeout_msecs;
+	char client_id[TEAM_CLIENT_ID_LEN + 1];
+	uint64_t last_id;
+	unsigned int last_sid;
+
+	struct team_session *sessions;
+	struct team_request *requests_head, *requests_tail;
+	ARRAY(struct team_push) pushes;
+	size_t kept_bytes;
+	unsigned int lost_count;
+
+	bool away;
+	/* a request is being waited for: pushes are delivered later */
+	bool waiting;
+};
+
+/* team-client-connection.c */
+void team_client_send_line(struct team_client *client, const char *line);
+/* Connects unless it is, and says anew what the service must know. Returns 0,
+   or -1 if nobody listens. */
+int team_client_connect(struct team_client *client);
+void team_client_disconnect(struct team_client *client);
+/* Reads and handles what there is, waiting at most msecs for it. Returns 1 if
+   lines were handled, 0 if not, -1 if the connection is gone. */
+int team_client_pump(struct team_client *client, unsigned int msecs);
+/* One step towards an answer: connects, or reads. Returns 1 after progress, 0
+   if there was none, -1 once the time is up. */
+int team_client_step(struct team_client *client, struct timeval *deadline);
+void team_client_deadline(struct team_client *client,
+			  struct timeval *deadline_r);
+
+/* team-client-request.c */
+void team_request_unlink(struct team_client *client,
+			 struct team_request *request);
+void team_request_free(struct team_client *client,
+		       struct team_request **request);
+
+/* team-client.c */
+/* Has the ioloop come back for what is left to do. */
+void team_client_schedule(struct team_client *client);
+void team_client_input(struct team_client *client);
+void team_session_send_watch(struct team_session *session, const char *cmd,
+			     const char *guid, uint32_t uidvalidity);
+
+#endif
