@@ -2,15 +2,53 @@
 #ifndef COMPAT_SETTINGS_H
 #define COMPAT_SETTINGS_H
 
+/* Settings on Dovecot 2.3 (plugin {} and set roots) and 2.4 (settings_get()).
+   A struct of settings starts with "pool_t pool", which 2.4 fills. */
+
 #include "settings-parser.h"
 
 struct mail_user;
+struct master_service;
 
-/* Reads the user's settings that info defines: from plugin {} on Dovecot 2.3.
-   Returns 0 with the settings allocated from the pool, -1 with an error that
-   names the setting. */
+/* The part of struct setting_parser_info that tells a set from others. */
+#ifdef HAVE_SETTINGS_GET
+#  define COMPAT_SETTING_INFO(info_name, struct_name) \
+	.name = (info_name), \
+	.struct_size = sizeof(struct_name), \
+	.pool_offset1 = 1 + offsetof(struct_name, pool)
+#else
+#  define COMPAT_SETTING_INFO(info_name, struct_name) \
+	.module_name = (info_name), \
+	.type_offset = SIZE_MAX, \
+	.struct_size = sizeof(struct_name), \
+	.parent_offset = SIZE_MAX
+#endif
+
+/* A string in which % means nothing: before 2.4 that is what SET_STR is. */
+#ifndef HAVE_SET_STR_NOVARS
+#  define SET_STR_NOVARS SET_STR
+#  define SETTING_DEFINE_STRUCT_STR_NOVARS SETTING_DEFINE_STRUCT_STR
+#endif
+
+/* Parses keyvalues (key, value, key, value, ..., NULL) and checks the result.
+   Returns 0 with settings allocated from the pool, -1 with an error that names
+   the setting. */
+int compat_settings_parse(pool_t pool, const struct setting_parser_info *info,
+			  const char *const *keyvalues, const void **set_r,
+			  const char **error_r);
+
+/* Reads the user's settings that info defines: from plugin {} on Dovecot 2.3,
+   from the top level and the user's overrides on 2.4. Returns 0 with settings
+   that live as long as the pool, -1 with an error that names the setting. */
 int compat_user_settings_read(struct mail_user *user, pool_t pool,
 			      const struct setting_parser_info *info,
 			      const void **set_r, const char **error_r);
+
+/* Reads the settings of a service of its own, and base_dir. Returns 0 with
+   settings that live as long as the service, -1 with an error. */
+int compat_service_settings_read(struct master_service *service,
+				 const struct setting_parser_info *info,
+				 const void **set_r, const char **base_dir_r,
+				 const char **error_r);
 
 #endif

@@ -17,4 +17,9 @@
 #undef VERSION
 #include "team-config.h"
 
+/* 2.4's str_begins() has another argument */
+#ifndef HAVE_STR_BEGINS_WITH
+#  define str_begins_with(haystack, needle) str_begins(haystack, needle)
+#endif
+
 #endif

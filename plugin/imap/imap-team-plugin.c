@@ -93,7 +93,7 @@ imap_team_refusal_reply(const char *cmd_name, const char *data,
 	const char *text = team_refusals_text(refusals);
 	const char *code = "UNAVAILABLE";
 
-	if (text == NULL || !str_begins(data, "OK"))
+	if (text == NULL || !str_begins_with(data, "OK"))
 		return data;
 	if (strcmp(cmd_name, "CLOSE") == 0) {
 		/* the mailbox is closed whatever we say */
@@ -228,7 +228,7 @@ static void imap_team_client_created(struct client **_client)
 
 void imap_team_plugin_init(struct module *module)
 {
-	struct command *cmd;
+	const struct command *cmd;
 	enum command_flags flags;
 
 	imap_team_module_obj = module;

@@ -232,7 +232,7 @@ void team_mailbox_allocated(struct mailbox *box)
 	struct team_mailbox *tbox;
 
 	if (tuser == NULL || strcmp(box->storage->name, "virtual") == 0 ||
-	    (box->list->set.index_pvt_dir == NULL &&
+	    (!compat_list_has_private_index(box->list) &&
 	     !team_user_is_active(box->storage->user)))
 		return;
 
@@ -241,7 +241,7 @@ void team_mailbox_allocated(struct mailbox *box)
 	box->vlast = &tbox->module_ctx.super;
 	tbox->tuser = tuser;
 	tbox->box = box;
-	tbox->team = box->list->set.index_pvt_dir != NULL;
+	tbox->team = compat_list_has_private_index(box->list);
 	i_array_init(&tbox->known_uids, 8);
 
 	v->free = team_mailbox_free;

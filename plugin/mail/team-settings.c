@@ -4,7 +4,6 @@
 #include "team-common.h"
 #include "settings-parser.h"
 #include "imap-util.h"
-#include "mail-user.h"
 #include "compat-settings.h"
 #include "team-settings.h"
 
@@ -19,11 +18,11 @@ static bool
 team_settings_check(void *_set, pool_t pool, const char **error_r);
 
 static const struct setting_define team_setting_defines[] = {
-	DEF(SET_STR, team_socket),
+	DEF(SET_STR_NOVARS, team_socket),
 	DEF(SET_TIME, team_timeout),
-	DEF(SET_STR, team_private_flags),
-	DEF(SET_STR, team_claim_flags),
-	DEF(SET_STR, team_claim_protects),
+	DEF(SET_STR_NOVARS, team_private_flags),
+	DEF(SET_STR_NOVARS, team_claim_flags),
+	DEF(SET_STR_NOVARS, team_claim_protects),
 	{ .key = NULL }
 };
 
@@ -35,13 +34,10 @@ static const struct team_settings team_default_settings = {
 	.team_claim_protects = "\\Deleted move expunge",
 };
 
-static const struct setting_parser_info team_setting_parser_info = {
-	.module_name = "team",
+const struct setting_parser_info team_mail_setting_parser_info = {
+	COMPAT_SETTING_INFO("team_mail", struct team_settings),
 	.defines = team_setting_defines,
 	.defaults = &team_default_settings,
-	.type_offset = SIZE_MAX,
-	.struct_size = sizeof(struct team_settings),
-	.parent_offset = SIZE_MAX,
 	.check_func = team_settings_check,
 };
 
@@ -146,17 +142,4 @@ team_settings_check(void *_set, pool_t pool, const char **error_r)
 	return team_settings_check_private(set, error_r) &&
 		team_settings_check_claim(set, pool, error_r) &&
 		team_settings_check_protects(set, error_r);
-}
-
-int team_settings_read(struct mail_user *user, pool_t pool,
-		       const struct team_settings **set_r,
-		       const char **error_r)
-{
-	const void *set;
-
-	if (compat_user_settings_read(user, pool, &team_setting_parser_info,
-				      &set, error_r) < 0)
-		return -1;
-	*set_r = set;
-	return 0;
 }

@@ -5,14 +5,17 @@
 #include "mail-types.h"
 
 struct mail_user;
+struct setting_parser_info;
 
 enum team_protects {
 	TEAM_PROTECTS_MOVE = 0x01,
 	TEAM_PROTECTS_EXPUNGE = 0x02,
 };
 
-/* What mail processes are told by plugin { team_* }. */
+/* What mail processes are told: by plugin { team_* } on Dovecot 2.3, by top-level
+   settings on 2.4. */
 struct team_settings {
+	pool_t pool;
 	const char *team_socket;
 	unsigned int team_timeout;
 	const char *team_private_flags;
@@ -26,6 +29,8 @@ struct team_settings {
 	enum mail_flags protected_flags;
 	enum team_protects protects;
 };
+
+extern const struct setting_parser_info team_mail_setting_parser_info;
 
 /* Reads the user's settings. Returns 0, or -1 with an error that names the
    setting and says what is wrong with it. */

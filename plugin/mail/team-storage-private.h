@@ -6,6 +6,7 @@
 
 #include "seq-range-array.h"
 #include "mail-storage-private.h"
+#include "compat-storage.h"
 #include "mail-user.h"
 #include "team-client.h"
 #include "team-plugin.h"

@@ -55,7 +55,7 @@ bool team_transaction_is(struct mailbox_transaction_context *t, const char *cmd)
 
 	if (reason == NULL)
 		return FALSE;
-	if (str_begins(reason, "UID "))
+	if (str_begins_with(reason, "UID "))
 		reason += 4;
 	return strncmp(reason, cmd, len) == 0 &&
 		(reason[len] == '\0' || reason[len] == ' ');

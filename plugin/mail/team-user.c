@@ -107,7 +107,7 @@ bool team_user_is_active(struct mail_user *user)
 	if (TEAM_USER_CONTEXT(user) == NULL)
 		return FALSE;
 	for (ns = user->namespaces; ns != NULL; ns = ns->next) {
-		if (ns->list->set.index_pvt_dir != NULL)
+		if (compat_list_has_private_index(ns->list))
 			return TRUE;
 	}
 	return FALSE;
@@ -158,7 +158,7 @@ struct team_session *team_user_session(struct team_user *tuser)
 	info->service = team_service_name();
 	info->ip = user->conn.remote_ip == NULL ? NULL :
 		p_strdup(user->pool, net_ip2addr(user->conn.remote_ip));
-	info->tls = user->conn.ssl_secured;
+	info->tls = compat_user_tls(user);
 	tuser->session = team_session_init(tuser->client, info, team_user_push,
 					   tuser);
 	return tuser->session;

@@ -2,7 +2,7 @@
 /* Definition, defaults and checks of the service's settings. */
 
 #include "team-common.h"
-#include "settings-parser.h"
+#include "compat-settings.h"
 #include "team-settings.h"
 
 #include <ctype.h>
@@ -17,9 +17,9 @@ team_settings_check(void *_set, pool_t pool, const char **error_r);
 	SETTING_DEFINE_STRUCT_##type(#name, name, struct team_settings)
 
 static const struct setting_define team_setting_defines[] = {
-	DEF(STR, team_database),
-	DEF(STR, team_node),
-	DEF(STR, team_journal_dir),
+	DEF(STR_NOVARS, team_database),
+	DEF(STR_NOVARS, team_node),
+	DEF(STR_NOVARS, team_journal_dir),
 	DEF(ENUM, team_fsync),
 	DEF(ENUM, team_commit),
 	DEF(TIME, team_claim_time),
@@ -37,14 +37,9 @@ static const struct team_settings team_default_settings = {
 };
 
 const struct setting_parser_info team_setting_parser_info = {
-	.module_name = "team",
+	COMPAT_SETTING_INFO("team", struct team_settings),
 	.defines = team_setting_defines,
 	.defaults = &team_default_settings,
-
-	.type_offset = SIZE_MAX,
-	.struct_size = sizeof(struct team_settings),
-
-	.parent_offset = SIZE_MAX,
 	.check_func = team_settings_check,
 };
 

@@ -8,6 +8,7 @@
 struct setting_parser_info;
 
 struct team_settings {
+	pool_t pool;
 	/* libpq's connection string for the role team_service */
 	const char *team_database;
 	/* this node's name in the log; "" is the host's name */
