@@ -94,12 +94,24 @@ team_mail_update_flags(struct mail *_mail, enum modify_type modify_type,
 		mmail->super.update_flags(_mail, MODIFY_REMOVE, remove);
 }
 
+/* Changing the keywords frees the mail's own list. */
+static const ARRAY_TYPE(keyword_indexes) *
+team_mail_keywords_now(struct mail *mail)
+{
+	const ARRAY_TYPE(keyword_indexes) *old = mail_get_keyword_indexes(mail);
+	ARRAY_TYPE(keyword_indexes) *copy = t_new(ARRAY_TYPE(keyword_indexes), 1);
+
+	t_array_init(copy, array_count(old) + 1);
+	array_append_array(copy, old);
+	return copy;
+}
+
 struct team_keyword_update {
 	struct team_transaction *tt;
 	struct mail *mail;
 	const ARRAY_TYPE(keywords) *names;
 	const ARRAY_TYPE(keyword_indexes) *old;
-	ARRAY_TYPE(keyword_indexes) add, remove;
+	ARRAY_TYPE(keyword_indexes) add, remove, pvt_add, pvt_remove;
 };
 
 static bool
@@ -135,7 +147,10 @@ team_keyword_add(struct team_keyword_update *update, unsigned int idx)
 		if (!team_keyword_index_in(update->old, idx))
 			team_mail_correct(tt, update->mail);
 	} else if (!team_keyword_index_in(update->old, idx)) {
-		array_push_back(&update->add, &idx);
+		if (team_keyword_index_is_private(tt->tbox, idx))
+			array_push_back(&update->pvt_add, &idx);
+		else
+			array_push_back(&update->add, &idx);
 	}
 }
 
@@ -152,7 +167,10 @@ team_keyword_remove(struct team_keyword_update *update, unsigned int idx)
 		if (team_keyword_index_in(update->old, idx))
 			team_mail_correct(tt, update->mail);
 	} else if (team_keyword_index_in(update->old, idx)) {
-		array_push_back(&update->remove, &idx);
+		if (team_keyword_index_is_private(tt->tbox, idx))
+			array_push_back(&update->pvt_remove, &idx);
+		else
+			array_push_back(&update->remove, &idx);
 	}
 }
 
@@ -226,7 +244,10 @@ team_keyword_update_apply(struct team_keyword_update *update)
 	struct team_transaction *tt = update->tt;
 	struct team_change *change;
 
-	if (array_count(&update->add) == 0 && array_count(&update->remove) == 0)
+	if (array_count(&update->add) == 0 &&
+	    array_count(&update->remove) == 0 &&
+	    array_count(&update->pvt_add) == 0 &&
+	    array_count(&update->pvt_remove) == 0)
 		return;
 	change = team_mail_begin_change(tt, update->mail);
 	if (array_count(&update->add) > 0) {
@@ -239,6 +260,19 @@ team_keyword_update_apply(struct team_keyword_update *update)
 			update, &update->remove, change->remove_keywords);
 		team_keyword_update_super(update, MODIFY_REMOVE,
 					  &update->remove);
+	}
+	if (array_count(&update->pvt_add) > 0) {
+		change->pvt_add_keywords = team_keyword_update_names(
+			update, &update->pvt_add, change->pvt_add_keywords);
+		team_mail_update_pvt_keywords(update->mail, MODIFY_ADD,
+					      &update->pvt_add);
+	}
+	if (array_count(&update->pvt_remove) > 0) {
+		change->pvt_remove_keywords = team_keyword_update_names(
+			update, &update->pvt_remove,
+			change->pvt_remove_keywords);
+		team_mail_update_pvt_keywords(update->mail, MODIFY_REMOVE,
+					      &update->pvt_remove);
 	}
 }
 
@@ -260,9 +294,11 @@ team_mail_update_keywords(struct mail *_mail, enum modify_type modify_type,
 		update.tt = team_transaction_get(_mail->transaction);
 		update.mail = _mail;
 		update.names = mail_index_get_keywords(_mail->box->index);
-		update.old = mail_get_keyword_indexes(_mail);
+		update.old = team_mail_keywords_now(_mail);
 		t_array_init(&update.add, 8);
 		t_array_init(&update.remove, 8);
+		t_array_init(&update.pvt_add, 8);
+		t_array_init(&update.pvt_remove, 8);
 		for (i = 0; i < keywords->count; i++) {
 			if (modify_type == MODIFY_REMOVE)
 				team_keyword_remove(&update, keywords->idx[i]);
@@ -312,6 +348,7 @@ void team_mail_allocated(struct mail *_mail)
 	mmail = p_new(mail->pool, union mail_module_context, 1);
 	mmail->super = *v;
 	mail->vlast = &mmail->super;
+	team_keywords_mail_hooks(v);
 	v->update_flags = team_mail_update_flags;
 	v->update_keywords = team_mail_update_keywords;
 	v->expunge = team_mail_expunge;

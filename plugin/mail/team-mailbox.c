@@ -18,6 +18,9 @@
 struct team_storage_module team_storage_module =
 	MODULE_CONTEXT_INIT(&mail_storage_module_register);
 
+/* all of the process */
+static struct team_mailbox *team_mailboxes;
+
 bool team_mailbox_is_team(struct mailbox *box)
 {
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT(box);
@@ -88,8 +91,10 @@ void team_mailbox_event(struct mailbox *box, const char *action)
 static enum mail_flags team_get_private_flags_mask(struct mailbox *box)
 {
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
+	enum mail_flags mask = tbox->tuser->set->private_flags;
 
-	return tbox->tuser->set->private_flags;
+	/* without a private flag the index isn't opened */
+	return mask == 0 && tbox->opening_pvt ? MAIL_SEEN : mask;
 }
 
 /* D7: a public namespace gives new messages of a private index the shared
@@ -123,6 +128,7 @@ team_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 
 	if (state != NULL)
 		team_replica_apply(tbox, &state, ctx);
+	team_keywords_refresh(tbox);
 	team_replica_trim_log(tbox);
 	return ctx;
 }
@@ -159,32 +165,6 @@ static void team_notify_changes(struct mailbox *box)
 	}
 }
 
-static bool
-team_search_next_nonblock(struct mail_search_context *ctx,
-			  struct mail **mail_r, bool *tryagain_r)
-{
-	struct mailbox_transaction_context *t = ctx->transaction;
-	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(t->box);
-	struct team_transaction *tt;
-	const struct team_claim *claim;
-
-	while (tbox->module_ctx.super.search_next_nonblock(ctx, mail_r,
-							   tryagain_r)) {
-		/* MOVE never sees the messages that it may not move: then its
-		   answer fits what it did */
-		if (!team_transaction_is(t, "MOVE") ||
-		    (tbox->tuser->set->protects & TEAM_PROTECTS_MOVE) == 0)
-			return TRUE;
-		tt = team_transaction_get(t);
-		claim = team_transaction_held(tt, (*mail_r)->uid);
-		if (claim == NULL)
-			return TRUE;
-		seq_range_array_add(&tt->refused_moves, (*mail_r)->uid);
-		team_transaction_refuse(tt, (*mail_r)->uid, claim);
-	}
-	return FALSE;
-}
-
 static void team_mailbox_listed(struct team_mailbox *tbox, bool listed)
 {
 	if (tbox->listed == listed)
@@ -196,12 +176,54 @@ static void team_mailbox_listed(struct team_mailbox *tbox, bool listed)
 		DLLIST_REMOVE(&tbox->tuser->boxes, tbox);
 }
 
+/* Dovecot keeps an index for whoever opens it next in this process, together
+   with the keywords that it knows by then. A colleague's mustn't be seen by
+   another who is served by the same process at the same time: to him the
+   folder is a different one for as long as he looks for an index. */
+static int team_mailbox_alloc_index(struct team_mailbox *tbox)
+{
+	ARRAY(struct mail_index *) others;
+	ARRAY_TYPE(const_string) dirs;
+	struct team_mailbox *other;
+	struct mail_index *index;
+	unsigned int i;
+	int ret;
+
+	t_array_init(&others, 4);
+	t_array_init(&dirs, 4);
+	for (other = team_mailboxes; other != NULL; other = other->all_next) {
+		index = other->box->index;
+		if (index == NULL || index->dir == NULL ||
+		    strcmp(other->tuser->colleague,
+			   tbox->tuser->colleague) == 0)
+			continue;
+		array_push_back(&others, &index);
+		array_push_back(&dirs, (const char **)&index->dir);
+		index->dir = "/dev/null/team";
+	}
+	ret = index_storage_mailbox_alloc_index(tbox->box);
+	/* the same index may stand there twice: its first one is the real one */
+	for (i = array_count(&others); i > 0; i--) {
+		index = array_idx_elem(&others, i - 1);
+		index->dir = (char *)array_idx_elem(&dirs, i - 1);
+	}
+	return ret;
+}
+
 static int team_mailbox_open(struct mailbox *box)
 {
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
+	int ret;
 
-	if (tbox->module_ctx.super.open(box) < 0)
+	T_BEGIN {
+		ret = team_mailbox_alloc_index(tbox);
+	} T_END;
+	if (ret < 0 || tbox->module_ctx.super.open(box) < 0)
 		return -1;
+	tbox->opening_pvt = TRUE;
+	if (*tbox->tuser->set->private_keywords != NULL)
+		(void)mailbox_open_index_pvt(box);
+	tbox->opening_pvt = FALSE;
 	tbox->stale = TRUE;
 	team_mailbox_listed(tbox, TRUE);
 	return 0;
@@ -213,6 +235,7 @@ static void team_mailbox_close(struct mailbox *box)
 
 	team_mailbox_watch(box, FALSE);
 	team_mailbox_listed(tbox, FALSE);
+	team_keywords_reset(tbox);
 	tbox->module_ctx.super.close(box);
 }
 
@@ -221,7 +244,10 @@ static void team_mailbox_free(struct mailbox *box)
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
 
 	team_mailbox_listed(tbox, FALSE);
+	DLLIST_REMOVE_FULL(&team_mailboxes, tbox, all_prev, all_next);
 	array_free(&tbox->known_uids);
+	array_free(&tbox->keyword_private);
+	array_free(&tbox->pvt_keywords);
 	tbox->module_ctx.super.free(box);
 }
 
@@ -242,7 +268,10 @@ void team_mailbox_allocated(struct mailbox *box)
 	tbox->tuser = tuser;
 	tbox->box = box;
 	tbox->team = compat_list_has_private_index(box->list);
+	DLLIST_PREPEND_FULL(&team_mailboxes, tbox, all_prev, all_next);
 	i_array_init(&tbox->known_uids, 8);
+	i_array_init(&tbox->keyword_private, 8);
+	i_array_init(&tbox->pvt_keywords, 8);
 
 	v->free = team_mailbox_free;
 	team_save_hooks(v);
@@ -253,7 +282,7 @@ void team_mailbox_allocated(struct mailbox *box)
 		v->sync_init = team_sync_init;
 		v->notify_changes = team_notify_changes;
 		v->transaction_commit = team_box_transaction_commit;
-		v->search_next_nonblock = team_search_next_nonblock;
+		team_search_hooks(v);
 	} else {
 		v->transaction_commit = team_transaction_commit;
 	}

@@ -46,13 +46,22 @@ void team_transaction_add_message(struct team_transaction *tt,
  * Grouping
  */
 
+void team_change_init(struct team_change *change)
+{
+	i_zero(change);
+	change->add_keywords = change->remove_keywords = "";
+	change->pvt_add_keywords = change->pvt_remove_keywords = "";
+}
+
 static bool
 team_change_equals(const struct team_change *c1, const struct team_change *c2)
 {
 	return c1->pvt_add == c2->pvt_add && c1->pvt_remove == c2->pvt_remove &&
 		c1->add == c2->add && c1->remove == c2->remove &&
 		strcmp(c1->add_keywords, c2->add_keywords) == 0 &&
-		strcmp(c1->remove_keywords, c2->remove_keywords) == 0;
+		strcmp(c1->remove_keywords, c2->remove_keywords) == 0 &&
+		strcmp(c1->pvt_add_keywords, c2->pvt_add_keywords) == 0 &&
+		strcmp(c1->pvt_remove_keywords, c2->pvt_remove_keywords) == 0;
 }
 
 static bool team_change_is_empty(const struct team_change *change)
@@ -60,7 +69,9 @@ static bool team_change_is_empty(const struct team_change *change)
 	return change->pvt_add == 0 && change->pvt_remove == 0 &&
 		change->add == 0 && change->remove == 0 &&
 		*change->add_keywords == '\0' &&
-		*change->remove_keywords == '\0';
+		*change->remove_keywords == '\0' &&
+		*change->pvt_add_keywords == '\0' &&
+		*change->pvt_remove_keywords == '\0';
 }
 
 static void
@@ -93,8 +104,7 @@ void team_transaction_end_change(struct team_transaction *tt)
 	if (tt->change_uid != 0) {
 		/* reading is a record of its own */
 		if (((tt->change.pvt_add | tt->change.add) & MAIL_SEEN) != 0) {
-			i_zero(&read);
-			read.add_keywords = read.remove_keywords = "";
+			team_change_init(&read);
 			read.pvt_add = tt->change.pvt_add & MAIL_SEEN;
 			read.add = tt->change.add & MAIL_SEEN;
 			team_transaction_join_change(tt, tt->change_uid, &read);
@@ -104,8 +114,7 @@ void team_transaction_end_change(struct team_transaction *tt)
 		team_transaction_join_change(tt, tt->change_uid, &tt->change);
 	}
 	tt->change_uid = 0;
-	i_zero(&tt->change);
-	tt->change.add_keywords = tt->change.remove_keywords = "";
+	team_change_init(&tt->change);
 }
 
 /*
@@ -148,19 +157,6 @@ team_record_end(ARRAY_TYPE(const_string) *fields,
 	array_push_back(records, &record);
 }
 
-static void
-team_fields_add_private(ARRAY_TYPE(const_string) *fields, const char *sign,
-			enum mail_flags flags, const char *uids)
-{
-	string_t *str = t_str_new(32);
-	const char *const *names;
-
-	imap_write_flags(str, flags, NULL);
-	for (names = t_strsplit_spaces(str_c(str), " "); *names != NULL; names++)
-		team_fields_add(fields, t_strconcat("p", sign, *names, NULL),
-				uids);
-}
-
 static const char *
 team_flags_and_keywords(enum mail_flags flags, const char *keywords)
 {
@@ -171,6 +167,19 @@ team_flags_and_keywords(enum mail_flags flags, const char *keywords)
 		str_append_c(str, ' ');
 	str_append(str, keywords);
 	return str_c(str);
+}
+
+static void
+team_fields_add_private(ARRAY_TYPE(const_string) *fields, const char *sign,
+			enum mail_flags flags, const char *keywords,
+			const char *uids)
+{
+	const char *const *names =
+		t_strsplit_spaces(team_flags_and_keywords(flags, keywords), " ");
+
+	for (; *names != NULL; names++)
+		team_fields_add(fields, t_strconcat("p", sign, *names, NULL),
+				uids);
 }
 
 /* Appends the record, or several where the Message-IDs of its messages
@@ -226,8 +235,10 @@ team_record_emit(struct team_transaction *tt, const char *action,
 						change->remove_keywords);
 		if (*value != '\0')
 			team_fields_add(&fields, "remove", value);
-		team_fields_add_private(&fields, "+", change->pvt_add, set);
-		team_fields_add_private(&fields, "-", change->pvt_remove, set);
+		team_fields_add_private(&fields, "+", change->pvt_add,
+					change->pvt_add_keywords, set);
+		team_fields_add_private(&fields, "-", change->pvt_remove,
+					change->pvt_remove_keywords, set);
 		team_record_end(&fields, records);
 		if (i < count) {
 			/* the rest */
@@ -251,12 +262,11 @@ team_message_id_cmp(const struct team_message_id *m1,
 void team_transaction_records(struct team_transaction *tt,
 			      ARRAY_TYPE(const_char_pp) *records)
 {
-	static const struct team_change no_change = {
-		.add_keywords = "", .remove_keywords = "",
-	};
+	struct team_change no_change;
 	const struct team_change *change;
 	bool read;
 
+	team_change_init(&no_change);
 	team_transaction_end_change(tt);
 	array_sort(&tt->messages, team_message_id_cmp);
 	array_foreach(&tt->changes, change) {
@@ -272,12 +282,11 @@ void team_transaction_records(struct team_transaction *tt,
 
 void team_transaction_record_refused(struct team_transaction *tt)
 {
-	struct team_change change = {
-		.add_keywords = "", .remove_keywords = "",
-	};
+	struct team_change change;
 	ARRAY_TYPE(const_char_pp) records;
 	const char *const *record;
 
+	team_change_init(&change);
 	t_array_init(&records, 4);
 	array_sort(&tt->messages, team_message_id_cmp);
 	if (array_count(&tt->refused_moves) > 0) {

@@ -26,11 +26,14 @@
 struct team_replica_header {
 	uint64_t rev;
 	uint32_t uidvalidity;
-	uint32_t unused;
+	/* which flags were private then */
+	uint32_t private_id;
 };
 
 struct team_state_flag {
+	/* or a keyword */
 	enum mail_flags flag;
+	const char *keyword;
 	uint32_t first_uid, last_uid;
 	ARRAY_TYPE(seq_range) uids;
 };
@@ -71,6 +74,7 @@ static uint64_t team_replica_cursor(struct team_mailbox *tbox)
 	mail_index_get_header_ext(view, tbox->replica_ext_id, &data, &size);
 	hdr = data;
 	if (size >= sizeof(*hdr) && hdr->uidvalidity == tbox->uidvalidity &&
+	    hdr->private_id == tbox->tuser->set->private_id &&
 	    mail_index_get_header(view)->uid_validity == tbox->uidvalidity)
 		rev = hdr->rev;
 	mail_index_view_close(&view);
@@ -82,18 +86,23 @@ static uint64_t team_replica_cursor(struct team_mailbox *tbox)
  */
 
 static int
-team_state_add_flag(struct team_state *state, const char *const *data)
+team_state_add_flag(struct team_mailbox *tbox, struct team_state *state,
+		    const char *const *data)
 {
+	struct team_user *tuser = tbox->tuser;
 	struct team_state_flag flag;
 
 	if (str_array_length(data) < 5)
 		return -1;
 	i_zero(&flag);
 	flag.flag = imap_parse_system_flag(data[1]);
-	if (flag.flag == 0) {
-		/* a keyword */
+	if (flag.flag == 0)
+		flag.keyword = data[1];
+	/* what is shared by now isn't the colleague's own any more */
+	if (flag.keyword == NULL ?
+	    (flag.flag & tuser->set->private_flags) == 0 :
+	    !team_keyword_is_private(tuser, flag.keyword))
 		return 0;
-	}
 	p_array_init(&flag.uids, state->pool, 8);
 	if (str_to_uint32(data[2], &flag.first_uid) < 0 ||
 	    str_to_uint32(data[3], &flag.last_uid) < 0 ||
@@ -136,7 +145,7 @@ team_state_parse(struct team_mailbox *tbox, struct team_state *state,
 	t_array_init(&claims, 8);
 	array_foreach_elem(&answer->data, data) {
 		if (strcmp(data[0], "flag") == 0)
-			ret = team_state_add_flag(state, data);
+			ret = team_state_add_flag(tbox, state, data);
 		else if (strcmp(data[0], "claim") == 0)
 			ret = team_state_add_claim(&claims, data);
 		else if (strcmp(data[0], "known") == 0 && data[1] != NULL &&
@@ -177,7 +186,7 @@ struct team_state *team_replica_fetch(struct team_mailbox *tbox)
 	state->pool = pool;
 	p_array_init(&state->flags, pool, 8);
 	team_replica_register(tbox);
-	state->cursor = team_replica_cursor(tbox);
+	state->cursor = tbox->refetch ? 0 : team_replica_cursor(tbox);
 
 	args[0] = tbox->guid;
 	args[1] = t_strdup_printf("%u", tbox->uidvalidity);
@@ -195,7 +204,7 @@ struct team_state *team_replica_fetch(struct team_mailbox *tbox)
 		e_error(tuser->user->event, "team: The service's answer about "
 			"%s is not understood", tbox->box->vname);
 	} else {
-		tbox->stale = FALSE;
+		tbox->stale = tbox->refetch = FALSE;
 		return state;
 	}
 	tbox->next_sync = ioloop_time + SYNC_RETRY_SECS;
@@ -207,6 +216,25 @@ struct team_state *team_replica_fetch(struct team_mailbox *tbox)
  * The private index
  */
 
+static bool
+team_replica_has(struct mail_index_view *view, uint32_t seq,
+		 const struct mail_keywords *keywords)
+{
+	ARRAY_TYPE(keyword_indexes) indexes;
+	unsigned int idx;
+	bool has = FALSE;
+
+	T_BEGIN {
+		t_array_init(&indexes, 16);
+		mail_index_lookup_keywords(view, seq, &indexes);
+		array_foreach_elem(&indexes, idx) {
+			if (idx == keywords->idx[0])
+				has = TRUE;
+		}
+	} T_END;
+	return has;
+}
+
 static void
 team_replica_apply_flag(struct mail_index_view *view,
 			struct mail_index_transaction *trans,
@@ -214,22 +242,38 @@ team_replica_apply_flag(struct mail_index_view *view,
 			ARRAY_TYPE(seq_range) *changed_uids)
 {
 	const struct mail_index_record *rec;
+	struct mail_keywords *keywords = NULL;
+	const char *names[2];
 	uint32_t seq, seq1, seq2;
 	bool want;
 
 	if (!mail_index_lookup_seq_range(view, flag->first_uid, flag->last_uid,
 					 &seq1, &seq2))
 		return;
+	if (flag->keyword != NULL) {
+		names[0] = flag->keyword;
+		names[1] = NULL;
+		keywords = mail_index_keywords_create(
+			mail_index_view_get_index(view), names);
+	}
 	for (seq = seq1; seq <= seq2; seq++) {
 		rec = mail_index_lookup(view, seq);
 		want = seq_range_exists(&flag->uids, rec->uid);
-		if (want == ((rec->flags & flag->flag) != 0))
-			continue;
-		mail_index_update_flags(trans, seq,
-					want ? MODIFY_ADD : MODIFY_REMOVE,
-					flag->flag);
+		if (keywords != NULL) {
+			if (want == team_replica_has(view, seq, keywords))
+				continue;
+			mail_index_update_keywords(trans, seq,
+				want ? MODIFY_ADD : MODIFY_REMOVE, keywords);
+		} else {
+			if (want == ((rec->flags & flag->flag) != 0))
+				continue;
+			mail_index_update_flags(trans, seq,
+				want ? MODIFY_ADD : MODIFY_REMOVE, flag->flag);
+		}
 		seq_range_array_add(changed_uids, rec->uid);
 	}
+	if (keywords != NULL)
+		mail_index_keywords_unref(&keywords);
 }
 
 static int
@@ -254,6 +298,7 @@ team_replica_write(struct team_mailbox *tbox, const struct team_state *state,
 	i_zero(&hdr);
 	hdr.rev = state->rev;
 	hdr.uidvalidity = tbox->uidvalidity;
+	hdr.private_id = tbox->tuser->set->private_id;
 	mail_index_update_header_ext(trans, tbox->replica_ext_id, 0, &hdr,
 				     sizeof(hdr));
 	ret = mail_index_transaction_commit(&trans);
@@ -261,10 +306,8 @@ team_replica_write(struct team_mailbox *tbox, const struct team_state *state,
 	return ret;
 }
 
-/* The colleague's clients find private changes by the shared MODSEQ. */
-static int
-team_replica_update_modseqs(struct team_mailbox *tbox,
-			    const ARRAY_TYPE(seq_range) *uids)
+int team_replica_update_modseqs(struct team_mailbox *tbox,
+				const ARRAY_TYPE(seq_range) *uids)
 {
 	struct mail_index_transaction *trans;
 	struct mail_index_view *view;

@@ -3,6 +3,7 @@
 
 #include "team-common.h"
 #include "array.h"
+#include "hash.h"
 #include "str.h"
 #include "imap-util.h"
 #include "master-service.h"
@@ -98,6 +99,7 @@ static int team_save_begin(struct mail_save_context *ctx, struct istream *input)
 
 	if (tbox->team && !ctx->copying_via_save) T_BEGIN {
 		team_save_strip_keywords(tbox->tuser, ctx);
+		team_save_take_keywords(ctx, ctx->transaction->save_count);
 	} T_END;
 	return tbox->module_ctx.super.save_begin(ctx, input);
 }
@@ -165,6 +167,8 @@ team_copy_recorded(struct mail_save_context *ctx, struct mail *mail,
 	message_id = t_strdup(message_id);
 	if (!moving || !src->team || !tbox->team)
 		team_save_strip_keywords(tuser, ctx);
+	if (tbox->team)
+		team_save_take_keywords(ctx, mailnum);
 	if (tbox->module_ctx.super.copy(ctx, mail) < 0)
 		return -1;
 	team_save_add(team_transaction_get(t), mailnum,
@@ -288,6 +292,46 @@ team_save_private_fields(ARRAY_TYPE(const_string) *fields,
 }
 
 static void
+team_save_keyword_fields(ARRAY_TYPE(const_string) *fields,
+			 const struct team_save_group *group,
+			 const ARRAY_TYPE(team_save_keywords) *saves)
+{
+	HASH_TABLE(const char *, ARRAY_TYPE(seq_range) *) names;
+	struct hash_iterate_context *iter;
+	const struct team_save_keywords *save;
+	const struct team_message_id *messages;
+	const char *const *namep, *name;
+	ARRAY_TYPE(seq_range) *uids;
+	unsigned int n, count;
+
+	messages = array_get(&group->messages, &count);
+	hash_table_create(&names, pool_datastack_create(), 0, strcase_hash,
+			  strcasecmp);
+	array_foreach(saves, save) {
+		n = save->mailnum - group->first_mailnum;
+		if (save->mailnum < group->first_mailnum || n >= count ||
+		    messages[n].uid == 0)
+			continue;
+		for (namep = save->names; *namep != NULL; namep++) {
+			uids = hash_table_lookup(names, *namep);
+			if (uids == NULL) {
+				uids = t_new(ARRAY_TYPE(seq_range), 1);
+				t_array_init(uids, 8);
+				hash_table_insert(names, *namep, uids);
+			}
+			seq_range_array_add(uids, messages[n].uid);
+		}
+	}
+	iter = hash_table_iterate_init(names);
+	while (hash_table_iterate(iter, names, &name, &uids)) {
+		team_fields_printf(fields, t_strconcat("p+", name, "=", NULL),
+				   team_uidset(uids));
+	}
+	hash_table_iterate_deinit(&iter);
+	hash_table_destroy(&names);
+}
+
+static void
 team_save_group_commit(struct team_transaction *tt,
 		       struct team_save_group *group, uint32_t uidvalidity,
 		       const struct mail_save_private_changes *pvt_saves,
@@ -323,6 +367,7 @@ team_save_group_commit(struct team_transaction *tt,
 			team_fields_printf(&fields, "mids=", str_c(mids));
 		team_save_private_fields(&fields, group, pvt_saves,
 					 pvt_saves_count);
+		team_save_keyword_fields(&fields, group, &tt->save_keywords);
 		seq_range_array_merge(&tt->tbox->known_uids, &uids);
 	} else {
 		team_fields_printf(&fields, "d.count=", t_strdup_printf("%u",
@@ -360,6 +405,21 @@ void team_saves_commit(struct team_transaction *tt,
 					       pvt_saves, pvt_saves_count);
 		} T_END;
 	}
+}
+
+void team_saves_need_private(struct team_transaction *tt)
+{
+	struct mailbox_transaction_context *t = tt->t;
+	struct mail_save_private_changes *save;
+	const struct team_save_keywords *first;
+
+	if (array_count(&tt->save_keywords) == 0 ||
+	    array_is_created(&t->pvt_saves))
+		return;
+	i_array_init(&t->pvt_saves, 1);
+	save = array_append_space(&t->pvt_saves);
+	first = array_front(&tt->save_keywords);
+	save->mailnum = first->mailnum;
 }
 
 void team_saves_abort(struct team_transaction *tt, const char *error)

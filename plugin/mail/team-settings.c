@@ -2,6 +2,7 @@
 /* The settings of mail processes and what they are checked for. */
 
 #include "team-common.h"
+#include "hash.h"
 #include "settings-parser.h"
 #include "imap-util.h"
 #include "compat-settings.h"
@@ -21,6 +22,7 @@ static const struct setting_define team_setting_defines[] = {
 	DEF(SET_STR_NOVARS, team_socket),
 	DEF(SET_TIME, team_timeout),
 	DEF(SET_STR_NOVARS, team_private_flags),
+	DEF(SET_STR_NOVARS, team_private_keywords),
 	DEF(SET_STR_NOVARS, team_claim_flags),
 	DEF(SET_STR_NOVARS, team_claim_protects),
 	{ .key = NULL }
@@ -30,6 +32,7 @@ static const struct team_settings team_default_settings = {
 	.team_socket = "team",
 	.team_timeout = 5,
 	.team_private_flags = "\\Seen \\Flagged",
+	.team_private_keywords = "$Important Old my-*",
 	.team_claim_flags = "claimed",
 	.team_claim_protects = "\\Deleted move expunge",
 };
@@ -70,15 +73,41 @@ team_settings_check_private(struct team_settings *set, const char **error_r)
 	return TRUE;
 }
 
-static bool team_keyword_is_valid(const char *keyword)
+static bool team_keyword_has_only(const char *keyword, const char *except)
 {
 	/* RFC 3501: flag-keyword is an atom */
 	for (; *keyword != '\0'; keyword++) {
 		if ((unsigned char)*keyword <= ' ' ||
 		    (unsigned char)*keyword >= 0x7f ||
-		    strchr("(){%*\"\\]", *keyword) != NULL)
+		    (strchr("(){%*\"\\]", *keyword) != NULL &&
+		     strchr(except, *keyword) == NULL))
 			return FALSE;
 	}
+	return TRUE;
+}
+
+static bool team_keyword_is_valid(const char *keyword)
+{
+	return team_keyword_has_only(keyword, "");
+}
+
+static bool
+team_settings_check_keywords(struct team_settings *set, pool_t pool,
+			     const char **error_r)
+{
+	const char *const *names;
+
+	names = t_strsplit_spaces(set->team_private_keywords, " ");
+	set->private_keywords = (const void *)p_strarray_dup(pool, names);
+	for (; *names != NULL; names++) {
+		if (!team_keyword_has_only(*names, "*")) {
+			*error_r = t_strdup_printf("team_private_keywords: "
+				"%s can't be an IMAP keyword", *names);
+			return FALSE;
+		}
+	}
+	set->private_id = set->private_flags + 1 +
+		(strcase_hash(set->team_private_keywords) << 8);
 	return TRUE;
 }
 
@@ -140,6 +169,7 @@ team_settings_check(void *_set, pool_t pool, const char **error_r)
 		return FALSE;
 	}
 	return team_settings_check_private(set, error_r) &&
+		team_settings_check_keywords(set, pool, error_r) &&
 		team_settings_check_claim(set, pool, error_r) &&
 		team_settings_check_protects(set, error_r);
 }

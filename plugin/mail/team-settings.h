@@ -19,11 +19,16 @@ struct team_settings {
 	const char *team_socket;
 	unsigned int team_timeout;
 	const char *team_private_flags;
+	const char *team_private_keywords;
 	const char *team_claim_flags;
 	const char *team_claim_protects;
 
 	/* made of the above */
 	enum mail_flags private_flags;
+	/* patterns with * and ? */
+	const char *const *private_keywords;
+	/* differs where other flags or keywords are private */
+	uint32_t private_id;
 	/* the keywords that claim; the first one is set on claimed messages */
 	const char *const *claim_keywords;
 	enum mail_flags protected_flags;

@@ -12,6 +12,8 @@
 #include "team-plugin.h"
 #include "team-settings.h"
 
+#define TEAM_KEYWORD_NONE UINT_MAX
+
 #define TEAM_USER_CONTEXT(obj) \
 	MODULE_CONTEXT(obj, team_user_module)
 #define TEAM_USER_CONTEXT_REQUIRE(obj) \
@@ -59,6 +61,7 @@ ARRAY_DEFINE_TYPE(team_claim, struct team_claim);
 struct team_mailbox {
 	union mailbox_module_context module_ctx;
 	struct team_mailbox *prev, *next;
+	struct team_mailbox *all_prev, *all_next;
 	struct team_user *tuser;
 	struct mailbox *box;
 
@@ -78,10 +81,19 @@ struct team_mailbox {
 	/* messages whose Message-ID the log has */
 	ARRAY_TYPE(seq_range) known_uids;
 
+	/* for each keyword of the shared index: is it a private one? */
+	ARRAY(bool) keyword_private;
+	/* for each keyword of the private index: the shared index's number, or
+	   TEAM_KEYWORD_NONE for one that isn't private any more */
+	ARRAY_TYPE(keyword_indexes) pvt_keywords;
+
 	/* PostgreSQL's state must be asked for */
 	bool stale;
+	/* all of it: the private index isn't what it should be */
+	bool refetch;
 	/* not before this time */
 	time_t next_sync;
+	bool opening_pvt;
 	bool watched;
 	bool listed;
 };
@@ -92,6 +104,7 @@ struct team_change {
 	enum mail_flags pvt_add, pvt_remove, add, remove;
 	/* space separated, "" for none */
 	const char *add_keywords, *remove_keywords;
+	const char *pvt_add_keywords, *pvt_remove_keywords;
 	ARRAY_TYPE(seq_range) uids;
 };
 
@@ -99,6 +112,13 @@ struct team_message_id {
 	uint32_t uid;
 	const char *message_id;
 };
+
+/* Private keywords that a saved message gets. */
+struct team_save_keywords {
+	unsigned int mailnum;
+	const char *const *names;
+};
+ARRAY_DEFINE_TYPE(team_save_keywords, struct team_save_keywords);
 
 /* Messages that one transaction saves in a row from one source: one record. */
 struct team_save_group {
@@ -129,7 +149,7 @@ struct team_transaction {
 
 	ARRAY(struct team_change) changes;
 	ARRAY(struct team_save_group) saves;
-	unsigned int saves_count;
+	ARRAY_TYPE(team_save_keywords) save_keywords;
 	/* messages of the mailbox that the log may not know yet, by UID */
 	ARRAY(struct team_message_id) messages;
 	ARRAY_TYPE(seq_range) messages_uids;
@@ -174,6 +194,35 @@ int team_mailbox_identify(struct team_mailbox *tbox);
 /* team-mail.c */
 void team_mail_allocated(struct mail *mail);
 
+/* team-keywords.c */
+bool team_keyword_is_private(struct team_user *tuser, const char *keyword);
+/* Learns the names that came since the last call. Private ones get a number in
+   the shared index, in memory only. */
+void team_keywords_refresh(struct team_mailbox *tbox);
+/* Forgets all names: the indexes are closed. */
+void team_keywords_reset(struct team_mailbox *tbox);
+/* Is this keyword of the shared index a private one? */
+bool team_keyword_index_is_private(struct team_mailbox *tbox, unsigned int idx);
+void team_keywords_mail_hooks(struct mail_vfuncs *v);
+/* The sequence of the mail in the transaction's private view, or 0 if it isn't
+   there. */
+uint32_t team_mail_pvt_seq(struct mail *mail);
+/* Changes private keywords, given as numbers of the shared index. */
+void team_mail_update_pvt_keywords(struct mail *mail,
+				   enum modify_type modify_type,
+				   const ARRAY_TYPE(keyword_indexes) *indexes);
+/* Takes the private keywords out of what is being saved as the mailnum-th
+   message of the transaction. */
+void team_save_take_keywords(struct mail_save_context *ctx,
+			     unsigned int mailnum);
+/* Gives the saved messages their private keywords. Returns 0 or -1. */
+int team_save_apply_keywords(struct team_mailbox *tbox,
+			     const ARRAY_TYPE(team_save_keywords) *keywords,
+			     const ARRAY_TYPE(seq_range) *saved_uids);
+
+/* team-search.c */
+void team_search_hooks(struct mailbox_vfuncs *v);
+
 /* team-transaction.c */
 struct team_transaction *
 team_transaction_get(struct mailbox_transaction_context *t);
@@ -195,6 +244,7 @@ void team_transaction_refuse(struct team_transaction *tt, uint32_t uid,
    log may not know it yet. force: even where many are asked for already. */
 void team_transaction_add_message(struct team_transaction *tt,
 				  struct mail *mail, bool force);
+void team_change_init(struct team_change *change);
 /* The change of one message is complete: joins it with its like. */
 void team_transaction_end_change(struct team_transaction *tt);
 /* Appends the records of all that the transaction does but saving, each a
@@ -218,6 +268,9 @@ void team_saves_commit(struct team_transaction *tt,
 		       const struct mail_transaction_commit_changes *changes,
 		       const struct mail_save_private_changes *pvt_saves,
 		       unsigned int pvt_saves_count);
+/* Sees to it that the private index gets the saved messages, if they have
+   private keywords. */
+void team_saves_need_private(struct team_transaction *tt);
 /* They were not: with an error they are recorded as failed. */
 void team_saves_abort(struct team_transaction *tt, const char *error);
 
@@ -236,6 +289,10 @@ int team_mailbox_apply_claims(struct team_mailbox *tbox,
 			      const ARRAY_TYPE(team_claim) *claims);
 
 /* team-replica.c */
+/* The colleague's clients find private changes by the shared MODSEQ. Returns 0
+   or -1. */
+int team_replica_update_modseqs(struct team_mailbox *tbox,
+				const ARRAY_TYPE(seq_range) *uids);
 /* Before the native sync: asks the service for what is new and applies the
    shared part. After it: applies the private part. */
 struct team_state;

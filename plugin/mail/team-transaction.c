@@ -30,7 +30,8 @@ team_transaction_get(struct mailbox_transaction_context *t)
 	tt->t = t;
 	tt->tbox = tbox;
 	tt->tuser = tbox->tuser;
-	tt->change.add_keywords = tt->change.remove_keywords = "";
+	team_change_init(&tt->change);
+	p_array_init(&tt->save_keywords, pool, 2);
 	p_array_init(&tt->changes, pool, 4);
 	p_array_init(&tt->saves, pool, 2);
 	p_array_init(&tt->messages, pool, 8);
@@ -248,6 +249,10 @@ team_transaction_finish(struct team_transaction *tt, uint64_t txn, int ret,
 			team_client_abort(session, txn, fields);
 		return;
 	}
+	if (array_count(&tt->save_keywords) > 0 &&
+	    team_save_apply_keywords(tt->tbox, &tt->save_keywords,
+				     &changes->saved_uids) < 0)
+		mailbox_set_index_error(tt->tbox->box);
 	team_saves_commit(tt, changes, pvt_saves, pvt_saves_count);
 	if (txn != 0 && team_client_commit(session, txn, NULL, &error) < 0) {
 		e_error(tt->tuser->user->event, "team: %s: the record of a "
@@ -277,6 +282,7 @@ team_transaction_commit_recorded(struct team_transaction *tt,
 		team_saves_abort(tt, NULL);
 		return team_transaction_fail(tt, changes_r);
 	}
+	team_saves_need_private(tt);
 	/* super frees the transaction */
 	if (array_is_created(&t->pvt_saves)) {
 		pvt_saves_count = array_count(&t->pvt_saves);

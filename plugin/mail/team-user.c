@@ -9,6 +9,7 @@
 #include "str.h"
 #include "ioloop.h"
 #include "master-service.h"
+#include "mail-index-alloc-cache.h"
 #include "mail-namespace.h"
 #include "mail-storage-settings.h"
 #include "mailbox-list-private.h"
@@ -30,6 +31,8 @@ static void team_mail_user_deinit(struct mail_user *user)
 		team_client_unref(&tuser->client);
 	pool_unref(&tuser->refusals_pool);
 	tuser->module_ctx.super.deinit(user);
+	/* indexes that are kept for the next user know this one's keywords */
+	mail_index_alloc_cache_destroy_unrefed();
 }
 
 /* An atom that people can read: what IMAP doesn't allow in a keyword is

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Searches for private keywords, and MOVE, which sees only what it may move. */
+
+#include "team-common.h"
+#include "array.h"
+#include "index-storage.h"
+#include "mail-search.h"
+#include "mail-storage-private.h"
+#include "mail-index-private.h"
+#include "team-storage-private.h"
+
+#define TEAM_SEARCH_CONTEXT(obj) \
+	MODULE_CONTEXT(obj, team_storage_module)
+
+/* A search argument for a private keyword and the messages that have it. */
+struct team_search_arg {
+	struct mail_search_arg *arg;
+	ARRAY_TYPE(seq_range) uids;
+};
+
+struct team_search {
+	union mail_search_module_context module_ctx;
+	ARRAY(struct team_search_arg) args;
+};
+
+/* The private keyword's number in the private index, TEAM_KEYWORD_NONE if
+   nothing has it. */
+static unsigned int
+team_search_pvt_keyword(struct team_mailbox *tbox, unsigned int idx)
+{
+	const ARRAY_TYPE(keywords) *names =
+		mail_index_get_keywords(tbox->box->index);
+	unsigned int pvt_idx;
+
+	if (tbox->box->index_pvt == NULL ||
+	    !mail_index_keyword_lookup(tbox->box->index_pvt,
+				       array_idx_elem(names, idx), &pvt_idx))
+		return TEAM_KEYWORD_NONE;
+	return pvt_idx;
+}
+
+static void
+team_search_find_uids(struct mailbox_transaction_context *t,
+		      unsigned int pvt_idx, ARRAY_TYPE(seq_range) *uids)
+{
+	ARRAY_TYPE(keyword_indexes) indexes;
+	uint32_t seq, count, uid;
+	unsigned int idx;
+
+	if (pvt_idx == TEAM_KEYWORD_NONE || t->box->view_pvt == NULL)
+		return;
+	index_transaction_init_pvt(t);
+	count = mail_index_view_get_messages_count(t->view_pvt);
+	t_array_init(&indexes, 16);
+	for (seq = 1; seq <= count; seq++) {
+		mail_index_lookup_keywords(t->view_pvt, seq, &indexes);
+		array_foreach_elem(&indexes, idx) {
+			if (idx != pvt_idx)
+				continue;
+			mail_index_lookup_uid(t->view_pvt, seq, &uid);
+			seq_range_array_add(uids, uid);
+			break;
+		}
+	}
+}
+
+static void
+team_search_collect(struct team_search **search,
+		    struct mailbox_transaction_context *t,
+		    struct mail_search_arg *args)
+{
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(t->box);
+	struct team_search_arg *sarg;
+	const struct mail_keywords *keywords;
+
+	for (; args != NULL; args = args->next) {
+		if (args->type == SEARCH_OR || args->type == SEARCH_SUB) {
+			team_search_collect(search, t, args->value.subargs);
+			continue;
+		}
+		keywords = args->initialized.keywords;
+		if (args->type != SEARCH_KEYWORDS || keywords == NULL ||
+		    keywords->count != 1 ||
+		    !team_keyword_index_is_private(tbox, keywords->idx[0]))
+			continue;
+		if (*search == NULL) {
+			*search = i_new(struct team_search, 1);
+			i_array_init(&(*search)->args, 4);
+		}
+		sarg = array_append_space(&(*search)->args);
+		sarg->arg = args;
+		i_array_init(&sarg->uids, 32);
+		T_BEGIN {
+			team_search_find_uids(t, team_search_pvt_keyword(tbox,
+					      keywords->idx[0]), &sarg->uids);
+		} T_END;
+	}
+}
+
+static struct mail_search_context *
+team_search_init(struct mailbox_transaction_context *t,
+		 struct mail_search_args *args,
+		 const enum mail_sort_type *sort_program,
+		 enum mail_fetch_field wanted_fields,
+		 struct mailbox_header_lookup_ctx *wanted_headers)
+{
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(t->box);
+	struct mail_search_context *ctx;
+	struct team_search *search = NULL;
+
+	ctx = tbox->module_ctx.super.search_init(t, args, sort_program,
+						 wanted_fields, wanted_headers);
+	team_search_collect(&search, t, args->args);
+	if (search != NULL)
+		MODULE_CONTEXT_SET(ctx, team_storage_module, search);
+	return ctx;
+}
+
+static int team_search_deinit(struct mail_search_context *ctx)
+{
+	struct team_mailbox *tbox =
+		TEAM_BOX_CONTEXT_REQUIRE(ctx->transaction->box);
+	struct team_search *search = TEAM_SEARCH_CONTEXT(ctx);
+	struct team_search_arg *sarg;
+
+	if (search != NULL) {
+		array_foreach_modifiable(&search->args, sarg)
+			array_free(&sarg->uids);
+		array_free(&search->args);
+		i_free(search);
+	}
+	return tbox->module_ctx.super.search_deinit(ctx);
+}
+
+/* The arguments are shared with the search's saved result, which needs them as
+   they are: they are others only while super looks at them. INTHREAD is a set
+   of UIDs, too, but not one that is expected to stay the same, as UIDSET is. */
+static void team_search_swap(struct team_search *search)
+{
+	struct team_search_arg *sarg;
+	ARRAY_TYPE(seq_range) old;
+
+	if (search == NULL)
+		return;
+	array_foreach_modifiable(&search->args, sarg) {
+		old = sarg->arg->value.seqset;
+		sarg->arg->value.seqset = sarg->uids;
+		sarg->uids = old;
+		sarg->arg->type = sarg->arg->type == SEARCH_KEYWORDS ?
+			SEARCH_INTHREAD : SEARCH_KEYWORDS;
+	}
+}
+
+static bool team_search_next_update_seq(struct mail_search_context *ctx)
+{
+	struct team_mailbox *tbox =
+		TEAM_BOX_CONTEXT_REQUIRE(ctx->transaction->box);
+	struct team_search *search = TEAM_SEARCH_CONTEXT(ctx);
+	bool ret;
+
+	team_search_swap(search);
+	ret = tbox->module_ctx.super.search_next_update_seq(ctx);
+	team_search_swap(search);
+	return ret;
+}
+
+static int
+team_search_next_match_mail(struct mail_search_context *ctx, struct mail *mail)
+{
+	struct team_mailbox *tbox =
+		TEAM_BOX_CONTEXT_REQUIRE(ctx->transaction->box);
+	struct team_search *search = TEAM_SEARCH_CONTEXT(ctx);
+	int ret;
+
+	team_search_swap(search);
+	ret = tbox->module_ctx.super.search_next_match_mail(ctx, mail);
+	team_search_swap(search);
+	return ret;
+}
+
+static bool
+team_search_next_nonblock(struct mail_search_context *ctx,
+			  struct mail **mail_r, bool *tryagain_r)
+{
+	struct mailbox_transaction_context *t = ctx->transaction;
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(t->box);
+	struct team_transaction *tt;
+	const struct team_claim *claim;
+
+	while (tbox->module_ctx.super.search_next_nonblock(ctx, mail_r,
+							   tryagain_r)) {
+		/* MOVE never sees the messages that it may not move: then its
+		   answer fits what it did */
+		if (!team_transaction_is(t, "MOVE") ||
+		    (tbox->tuser->set->protects & TEAM_PROTECTS_MOVE) == 0)
+			return TRUE;
+		tt = team_transaction_get(t);
+		claim = team_transaction_held(tt, (*mail_r)->uid);
+		if (claim == NULL)
+			return TRUE;
+		seq_range_array_add(&tt->refused_moves, (*mail_r)->uid);
+		team_transaction_refuse(tt, (*mail_r)->uid, claim);
+	}
+	return FALSE;
+}
+
+void team_search_hooks(struct mailbox_vfuncs *v)
+{
+	v->search_init = team_search_init;
+	v->search_deinit = team_search_deinit;
+	v->search_next_nonblock = team_search_next_nonblock;
+	v->search_next_update_seq = team_search_next_update_seq;
+	v->search_next_match_mail = team_search_next_match_mail;
+}

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One imap process that serves several colleagues, at once and one after the
+other: what it remembers of one isn't told to another."""
+import pytest
+
+import instance
+from conftest import Box
+from test_private_keywords import flags_of, listed, refreshed, store
+
+SETTINGS = '''
+service imap {
+  service_count = 0
+  process_limit = 1
+  client_limit = 20
+}
+'''
+
+
+@pytest.fixture(scope='module')
+def one_process():
+    running = instance.Instance('sdbox', settings=SETTINGS)
+    yield running
+    crashes = running.crashes()
+    running.stop()
+    running.remove()
+    assert not crashes, '\n'.join(crashes)
+
+
+@pytest.fixture
+def crowd(one_process):
+    made = Box(one_process)
+    made.fill(3)
+    yield made
+    made.close()
+
+
+def test_at_the_same_time(crowd):
+    alice, = crowd.people('alice')
+    store(alice, crowd.uids[0], '+FLAGS', 'my-secret common')
+    bob = crowd.login('bob', select=False)
+    assert listed(bob.select(crowd.name)) & {'my-secret', 'common'} == {'common'}
+    again = crowd.login('alice', select=False)
+    assert {'my-secret', 'common'} <= listed(again.select(crowd.name))
+    store(bob, crowd.uids[0], '+FLAGS', 'my-own other')
+    assert refreshed(alice, crowd.uids[0]) == {'my-secret', 'common', 'other'}
+    assert refreshed(again, crowd.uids[0]) == {'my-secret', 'common', 'other'}
+    assert flags_of(bob, crowd.uids[0]) == {'my-own', 'common', 'other'}
+
+
+def test_one_after_the_other(crowd):
+    alice, = crowd.people('alice')
+    store(alice, crowd.uids[0], '+FLAGS', 'my-gone common')
+    alice.logout()
+    bob = crowd.login('bob', select=False)
+    assert listed(bob.select(crowd.name)) & {'my-gone', 'common'} == {'common'}
+    bob.logout()
+    alice = crowd.login('alice', select=False)
+    assert {'my-gone', 'common'} <= listed(alice.select(crowd.name))
+
+
+def test_search_for_it(crowd):
+    """Asking for a name makes it known to the process."""
+    alice, = crowd.people('alice')
+    alice.search('KEYWORD my-question')
+    bob = crowd.login('bob', select=False)
+    assert 'my-question' not in listed(bob.select(crowd.name))
