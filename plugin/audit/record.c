@@ -309,7 +309,7 @@ static int record_parse_field(struct team_record *record, const char *text,
 	size_t count = record->count;
 	int ret;
 
-	if (p == NULL)
+	if (p == NULL || memchr(text, '\0', (size_t)(p - text)) != NULL)
 		return record_fail("not key=value", "field", error_r);
 	key = xstrndup(text, (size_t)(p - text));
 	p++;
@@ -324,6 +324,10 @@ static int record_parse_field(struct team_record *record, const char *text,
 	if (ret == 0 && (record->count == count ||
 			 strcmp(record->fields[count].key, key) != 0))
 		ret = record_fail("key stands twice or out of order", key,
+				  error_r);
+	/* a UID set such as 2:2 means the same, but isn't what was hashed */
+	if (ret == 0 && strcmp(record->fields[count].value, value) != 0)
+		ret = record_fail("value isn't in canonical form", key,
 				  error_r);
 	free(value);
 	free(key);

@@ -177,7 +177,8 @@ static int decode_args(const char *const *args, const char *rest,
 int journal_entry_decode(uint8_t type, const void *payload, size_t size,
 			 struct journal_entry *entry_r, const char **error_r)
 {
-	const char *text = t_strndup(payload, size);
+	/* an empty frame has no payload to point to */
+	const char *text = size == 0 ? "" : t_strndup(payload, size);
 	const char *rest = strchr(text, '\n');
 	const char *const *args;
 
@@ -188,6 +189,8 @@ int journal_entry_decode(uint8_t type, const void *payload, size_t size,
 		return -1;
 	args = t_strsplit(rest == NULL ? text : t_strdup_until(text, rest),
 			  "\t");
+	if (args[0] == NULL)
+		return -1;
 	if (rest != NULL)
 		entry_r->records = ++rest;
 	if (type != JOURNAL_ENTRY_SEGMENT && type != JOURNAL_ENTRY_BASE &&

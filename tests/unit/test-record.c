@@ -164,6 +164,8 @@ static const char *const bad_texts[] = {
 	"action=login\tname=", "action=login\tname=a\001x",
 	"action=login\tname=a\001", "action=login\tname=a\001" "0b",
 	"action=login\tname=a\nb", "action=login\tname=a\rb",
+	/* found by fuzzing: read, but not as it stands there */
+	"action=login\tp+a=2:2",
 	"seq=1",
 };
 
@@ -186,9 +188,13 @@ END_TEST
 START_TEST(test_nul)
 {
 	static const char text[] = "action=login\tname=a\0b";
+	/* found by fuzzing: the key was read up to the NUL */
+	static const char in_key[] = "action=login\tp+a\0b=1";
 	const char *error;
 
 	ck_assert_ptr_null(team_record_parse(text, sizeof(text) - 1, &error));
+	ck_assert_ptr_null(team_record_parse(in_key, sizeof(in_key) - 1,
+					     &error));
 }
 END_TEST
 
