@@ -87,9 +87,12 @@
      NO <id> unavailable         nothing was granted or released
    GUARD   <id> <sid> <guid> <uidvalidity> <action> <uidset>
      Asks whether a protected <action> (delete, move, expunge) may be done.
+     Nobody else can claim the others until UNGUARD or the end of the session.
      Answers like CLAIM; refusals are journalled as records of <action> with
      outcome=refused by the caller's ABORT or EVENT, not by the service.
      While PostgreSQL is away the service answers from the claims it knows.
+   UNGUARD <id> <sid> <guid> <uidvalidity>
+     What the session guarded in the mailbox is done, or was given up.
 
    Pushes (service to client, at any time, no answer):
    PUSH <sid> <guid> <uidvalidity> flags     the session's own private flags

@@ -5,6 +5,7 @@
 #include "team-common.h"
 #include "array.h"
 #include "str.h"
+#include "wildcard-match.h"
 #include "index-mail.h"
 #include "mail-storage-private.h"
 #include "team-storage-private.h"
@@ -36,23 +37,53 @@ static void team_mail_correct(struct team_transaction *tt, struct mail *mail)
 	team_user_add_refusal(tt->tuser, &refusal);
 }
 
-static enum mail_flags
+static void
 team_mail_refuse_flags(struct team_transaction *tt, struct mail *mail,
-		       enum mail_flags add)
+		       enum mail_flags *add, enum mail_flags *remove)
 {
 	const struct team_settings *set = tt->tuser->set;
-	enum mail_flags protected_flags =
-		add & set->protected_flags & ENUM_NEGATE(set->private_flags);
+	enum mail_flags flags =
+		set->protected_flags & ENUM_NEGATE(set->private_flags);
 	const struct team_claim *claim;
 
-	if (protected_flags == 0)
-		return add;
+	/* taking back a deletion does no harm */
+	if ((*add & flags) == 0 &&
+	    (*remove & flags & ENUM_NEGATE(MAIL_DELETED)) == 0)
+		return;
 	claim = team_transaction_held(tt, mail->uid);
 	if (claim == NULL)
-		return add;
+		return;
 	seq_range_array_add(&tt->refused_flags, mail->uid);
 	team_transaction_refuse(tt, mail->uid, claim);
-	return add & ENUM_NEGATE(protected_flags);
+	*add &= ENUM_NEGATE(flags);
+	*remove &= ENUM_NEGATE(flags) | MAIL_DELETED;
+}
+
+/* Flags that are claims themselves, and the flag that says that the holder is
+   done. */
+static void
+team_mail_claim_flags(struct team_transaction *tt, struct mail *mail,
+		      enum modify_type modify_type, enum mail_flags flags,
+		      enum mail_flags *add, enum mail_flags *remove)
+{
+	enum mail_flags claim_flags = tt->tuser->set->claim_system_flags;
+
+	if (modify_type != MODIFY_REMOVE && (flags & claim_flags) != 0) {
+		seq_range_array_add(&tt->takes, mail->uid);
+		team_transaction_add_message(tt, mail, TRUE);
+	} else if (modify_type == MODIFY_REMOVE ? (flags & claim_flags) != 0 :
+		   ((*remove & claim_flags) != 0 &&
+		    team_mail_is_claimed_by_self(tt->tuser, mail))) {
+		seq_range_array_add(&tt->releases, mail->uid);
+		team_transaction_add_message(tt, mail, TRUE);
+	}
+	if ((*add & MAIL_ANSWERED) != 0 &&
+	    team_mail_is_claimed_by_self(tt->tuser, mail)) {
+		seq_range_array_add(&tt->answered, mail->uid);
+		team_transaction_add_message(tt, mail, TRUE);
+	}
+	*add &= ENUM_NEGATE(claim_flags);
+	*remove &= ENUM_NEGATE(claim_flags);
 }
 
 static void
@@ -77,7 +108,8 @@ team_mail_update_flags(struct mail *_mail, enum modify_type modify_type,
 	remove = modify_type == MODIFY_ADD ? 0 :
 		modify_type == MODIFY_REMOVE ? (flags & old) :
 		(old & ENUM_NEGATE(flags));
-	add = team_mail_refuse_flags(tt, _mail, add);
+	team_mail_claim_flags(tt, _mail, modify_type, flags, &add, &remove);
+	team_mail_refuse_flags(tt, _mail, &add, &remove);
 	if (add == 0 && remove == 0)
 		return;
 
@@ -127,6 +159,26 @@ team_keyword_index_in(const ARRAY_TYPE(keyword_indexes) *indexes,
 	return FALSE;
 }
 
+/* TRUE if a colleague holds the message and its claim protects the keyword. */
+static bool
+team_keyword_is_refused(struct team_transaction *tt, struct mail *mail,
+			const char *name)
+{
+	const char *const *patterns = tt->tuser->set->protected_keywords;
+	const struct team_claim *claim;
+
+	while (*patterns != NULL && !wildcard_match_icase(name, *patterns))
+		patterns++;
+	if (*patterns == NULL)
+		return FALSE;
+	claim = team_transaction_held(tt, mail->uid);
+	if (claim == NULL)
+		return FALSE;
+	seq_range_array_add(&tt->refused_flags, mail->uid);
+	team_transaction_refuse(tt, mail->uid, claim);
+	return TRUE;
+}
+
 static const char *
 team_keyword_name(struct team_keyword_update *update, unsigned int idx)
 {
@@ -149,7 +201,7 @@ team_keyword_add(struct team_keyword_update *update, unsigned int idx)
 	} else if (!team_keyword_index_in(update->old, idx)) {
 		if (team_keyword_index_is_private(tt->tbox, idx))
 			array_push_back(&update->pvt_add, &idx);
-		else
+		else if (!team_keyword_is_refused(tt, update->mail, name))
 			array_push_back(&update->add, &idx);
 	}
 }
@@ -169,7 +221,7 @@ team_keyword_remove(struct team_keyword_update *update, unsigned int idx)
 	} else if (team_keyword_index_in(update->old, idx)) {
 		if (team_keyword_index_is_private(tt->tbox, idx))
 			array_push_back(&update->pvt_remove, &idx);
-		else
+		else if (!team_keyword_is_refused(tt, update->mail, name))
 			array_push_back(&update->remove, &idx);
 	}
 }
@@ -322,6 +374,7 @@ static void team_mail_expunge(struct mail *_mail)
 	if (tuser->moved_mail == _mail && tuser->moved_uid == _mail->uid) {
 		/* the move is recorded where the message has gone to */
 		tuser->moved_mail = NULL;
+		tt->expunging = TRUE;
 		mmail->super.expunge(_mail);
 		return;
 	}
@@ -334,6 +387,7 @@ static void team_mail_expunge(struct mail *_mail)
 	}
 	team_transaction_add_message(tt, _mail, TRUE);
 	seq_range_array_add(&tt->expunges, _mail->uid);
+	tt->expunging = TRUE;
 	mmail->super.expunge(_mail);
 }
 

@@ -134,6 +134,18 @@ team_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 }
 
 static int
+team_sync_deinit(struct mailbox_sync_context *ctx,
+		 struct mailbox_sync_status *status_r)
+{
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(ctx->box);
+	int ret;
+
+	ret = tbox->module_ctx.super.sync_deinit(ctx, status_r);
+	team_mailbox_unguard(tbox);
+	return ret;
+}
+
+static int
 team_box_transaction_commit(struct mailbox_transaction_context *t,
 			    struct mail_transaction_commit_changes *changes_r)
 {
@@ -233,6 +245,7 @@ static void team_mailbox_close(struct mailbox *box)
 {
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
 
+	team_mailbox_unguard(tbox);
 	team_mailbox_watch(box, FALSE);
 	team_mailbox_listed(tbox, FALSE);
 	team_keywords_reset(tbox);
@@ -248,6 +261,7 @@ static void team_mailbox_free(struct mailbox *box)
 	array_free(&tbox->known_uids);
 	array_free(&tbox->keyword_private);
 	array_free(&tbox->pvt_keywords);
+	pool_unref(&tbox->shown_pool);
 	tbox->module_ctx.super.free(box);
 }
 
@@ -280,6 +294,7 @@ void team_mailbox_allocated(struct mailbox *box)
 		v->close = team_mailbox_close;
 		v->get_private_flags_mask = team_get_private_flags_mask;
 		v->sync_init = team_sync_init;
+		v->sync_deinit = team_sync_deinit;
 		v->notify_changes = team_notify_changes;
 		v->transaction_commit = team_box_transaction_commit;
 		team_search_hooks(v);

@@ -16,7 +16,6 @@
 #include "team-storage-private.h"
 
 #define REPLICA_EXT_NAME "team-replica"
-#define CLAIMS_EXT_NAME "team-claims"
 
 /* While PostgreSQL is away it is not asked at every command */
 #define SYNC_RETRY_SECS 1
@@ -48,8 +47,6 @@ static void team_replica_register(struct team_mailbox *tbox)
 {
 	struct mailbox *box = tbox->box;
 
-	tbox->claims_ext_id = mail_index_ext_register(box->index,
-		CLAIMS_EXT_NAME, sizeof(uint32_t), 0, 0);
 	if (box->index_pvt != NULL) {
 		tbox->replica_ext_id = mail_index_ext_register(box->index_pvt,
 			REPLICA_EXT_NAME, sizeof(struct team_replica_header),

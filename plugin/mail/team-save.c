@@ -75,6 +75,7 @@ team_save_strip_keywords(struct team_user *tuser, struct mail_save_context *ctx)
 	ARRAY_TYPE(keyword_indexes) keep;
 	unsigned int i;
 
+	ctx->data.flags &= ENUM_NEGATE(tuser->set->claim_system_flags);
 	if (keywords == NULL)
 		return;
 	names = mail_index_get_keywords(keywords->index);
@@ -165,7 +166,8 @@ team_copy_recorded(struct mail_save_context *ctx, struct mail *mail,
 	if (mail_get_first_header(mail, "Message-ID", &message_id) <= 0)
 		message_id = NULL;
 	message_id = t_strdup(message_id);
-	if (!moving || !src->team || !tbox->team)
+	/* if a claim comes along, PostgreSQL says so */
+	if (src->team || tbox->team)
 		team_save_strip_keywords(tuser, ctx);
 	if (tbox->team)
 		team_save_take_keywords(ctx, mailnum);

@@ -108,6 +108,7 @@ team_search_init(struct mailbox_transaction_context *t,
 	struct mail_search_context *ctx;
 	struct team_search *search = NULL;
 
+	team_transaction_search(t, args);
 	ctx = tbox->module_ctx.super.search_init(t, args, sort_program,
 						 wanted_fields, wanted_headers);
 	team_search_collect(&search, t, args->args);

@@ -2,6 +2,7 @@
 /* The settings of mail processes and what they are checked for. */
 
 #include "team-common.h"
+#include "array.h"
 #include "hash.h"
 #include "settings-parser.h"
 #include "imap-util.h"
@@ -116,42 +117,68 @@ team_settings_check_claim(struct team_settings *set, pool_t pool,
 			  const char **error_r)
 {
 	const char *const *names;
+	ARRAY_TYPE(const_string) keywords;
+	const char *keyword;
 
+	p_array_init(&keywords, pool, 4);
 	names = t_strsplit_spaces(set->team_claim_flags, " ");
 	if (*names == NULL) {
 		*error_r = "team_claim_flags: no keyword given";
 		return FALSE;
 	}
-	set->claim_keywords = (const void *)p_strarray_dup(pool, names);
 	for (; *names != NULL; names++) {
+		if (strcasecmp(*names, "\\Flagged") == 0) {
+			set->claim_system_flags |= MAIL_FLAGGED;
+			continue;
+		}
 		if (!team_keyword_is_valid(*names)) {
 			*error_r = t_strdup_printf("team_claim_flags: %s "
-				"can't be an IMAP keyword", *names);
+				"is neither \\Flagged nor can it be an IMAP "
+				"keyword", *names);
 			return FALSE;
 		}
+		keyword = p_strdup(pool, *names);
+		array_push_back(&keywords, &keyword);
 	}
+	if (array_count(&keywords) == 0) {
+		/* claims show by it in any case */
+		keyword = "claimed";
+		array_push_back(&keywords, &keyword);
+	}
+	array_append_zero(&keywords);
+	set->claim_keywords = array_front(&keywords);
+	/* everybody sees a claim */
+	set->private_flags &= ENUM_NEGATE(set->claim_system_flags);
 	return TRUE;
 }
 
 static bool
-team_settings_check_protects(struct team_settings *set, const char **error_r)
+team_settings_check_protects(struct team_settings *set, pool_t pool,
+			     const char **error_r)
 {
-	const char *const *names;
+	const char *const *names, *pattern;
+	ARRAY_TYPE(const_string) patterns;
 
+	p_array_init(&patterns, pool, 4);
 	names = t_strsplit_spaces(set->team_claim_protects, " ");
 	for (; *names != NULL; names++) {
 		if (strcasecmp(*names, "move") == 0)
 			set->protects |= TEAM_PROTECTS_MOVE;
 		else if (strcasecmp(*names, "expunge") == 0)
 			set->protects |= TEAM_PROTECTS_EXPUNGE;
-		else if (team_settings_flag(*names,
-					    &set->protected_flags) < 0) {
+		else if (**names != '\\') {
+			pattern = p_strdup(pool, *names);
+			array_push_back(&patterns, &pattern);
+		} else if (team_settings_flag(*names,
+					      &set->protected_flags) < 0) {
 			*error_r = t_strdup_printf("team_claim_protects: %s is "
-				"neither a system flag nor move nor expunge",
-				*names);
+				"no system flag (others: move, expunge, and "
+				"patterns of keywords)", *names);
 			return FALSE;
 		}
 	}
+	array_append_zero(&patterns);
+	set->protected_keywords = array_front(&patterns);
 	return TRUE;
 }
 
@@ -169,7 +196,7 @@ team_settings_check(void *_set, pool_t pool, const char **error_r)
 		return FALSE;
 	}
 	return team_settings_check_private(set, error_r) &&
-		team_settings_check_keywords(set, pool, error_r) &&
 		team_settings_check_claim(set, pool, error_r) &&
-		team_settings_check_protects(set, error_r);
+		team_settings_check_keywords(set, pool, error_r) &&
+		team_settings_check_protects(set, pool, error_r);
 }

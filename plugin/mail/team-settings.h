@@ -29,9 +29,13 @@ struct team_settings {
 	const char *const *private_keywords;
 	/* differs where other flags or keywords are private */
 	uint32_t private_id;
-	/* the keywords that claim; the first one is set on claimed messages */
+	/* the keywords that claim, and are set on claimed messages */
 	const char *const *claim_keywords;
+	/* flags that claim, and are set on claimed messages: \Flagged or none */
+	enum mail_flags claim_system_flags;
 	enum mail_flags protected_flags;
+	/* patterns, NULL-terminated */
+	const char *const *protected_keywords;
 	enum team_protects protects;
 };
 

@@ -75,8 +75,12 @@ struct team_mailbox {
 
 	/* in the private index's header: what its flags were brought up to */
 	uint32_t replica_ext_id;
-	/* in the shared index's header: which claims its keywords show */
+	/* in the shared index's header: the sum of the claims that its keywords
+	   show */
 	uint32_t claims_ext_id;
+	/* the claims that this session saw last; NULL before */
+	pool_t shown_pool;
+	ARRAY_TYPE(team_claim) shown;
 
 	/* messages whose Message-ID the log has */
 	ARRAY_TYPE(seq_range) known_uids;
@@ -96,6 +100,9 @@ struct team_mailbox {
 	bool opening_pvt;
 	bool watched;
 	bool listed;
+	/* messages wait for being expunged by a sync, and nobody can claim
+	   them until then */
+	bool guarded;
 };
 
 /* One kind of change that a transaction makes, and the messages that it makes
@@ -156,12 +163,21 @@ struct team_transaction {
 
 	ARRAY_TYPE(seq_range) expunges;
 	ARRAY_TYPE(seq_range) takes, releases;
+	/* the colleague's own that he is done with */
+	ARRAY_TYPE(seq_range) answered;
 	/* refused, by what was asked for */
 	ARRAY_TYPE(seq_range) refused_flags, refused_moves, refused_expunges;
 
-	/* who else holds messages of the mailbox, asked for when needed */
+	/* the messages that the command names, as far as it does */
+	ARRAY_TYPE(seq_range) search_uids;
+	/* those that nobody can claim until the transaction ends, and who else
+	   holds some of them, by UID */
+	ARRAY_TYPE(seq_range) guarded_uids;
 	ARRAY_TYPE(team_claim) held;
-	bool held_known;
+	/* messages are gone with the next sync */
+	bool expunging;
+	/* it was rolled back */
+	bool unchanged;
 	/* the service didn't answer: nothing may be changed */
 	bool failed;
 };
@@ -232,12 +248,6 @@ void team_transaction_rollback(struct mailbox_transaction_context *t);
 /* TRUE if the transaction was begun by the IMAP command or its UID form. */
 bool team_transaction_is(struct mailbox_transaction_context *t,
 			 const char *cmd);
-/* Returns the claim of a colleague that stands against changing the message,
-   or NULL. */
-const struct team_claim *
-team_transaction_held(struct team_transaction *tt, uint32_t uid);
-void team_transaction_refuse(struct team_transaction *tt, uint32_t uid,
-			     const struct team_claim *claim);
 
 /* team-record.c */
 /* Remembers the Message-ID of a message that is about to be changed, if the
@@ -274,9 +284,40 @@ void team_saves_need_private(struct team_transaction *tt);
 /* They were not: with an error they are recorded as failed. */
 void team_saves_abort(struct team_transaction *tt, const char *error);
 
-/* team-claims.c */
+/* team-guard.c */
+/* The command names these messages: if it needs to, it guards them at once. */
+void team_transaction_search(struct mailbox_transaction_context *t,
+			     const struct mail_search_args *args);
+/* Returns the claim of a colleague that stands against changing the message,
+   or NULL: then nobody can claim it until the transaction ends. */
+const struct team_claim *
+team_transaction_held(struct team_transaction *tt, uint32_t uid);
+/* Remembers to tell the client. claim is NULL if claims can't be had. */
+void team_transaction_refuse(struct team_transaction *tt, uint32_t uid,
+			     const struct team_claim *claim);
+/* The transaction is over. */
+void team_transaction_unguard(struct team_transaction *tt);
+/* The mailbox was synced or is closed. */
+void team_mailbox_unguard(struct team_mailbox *tbox);
+
+/* team-claim-show.c */
+/* Does setting the keyword claim a message? */
 bool team_keyword_is_claim(struct team_user *tuser, const char *keyword);
+/* Is it one that only claims set and remove? */
 bool team_keyword_is_managed(struct team_user *tuser, const char *keyword);
+/* Writes to the transaction that somebody claimed the messages, or nobody if
+   holder_keyword is NULL. */
+void team_transaction_show_claims(struct team_transaction *tt,
+				  const ARRAY_TYPE(seq_range) *uids,
+				  const char *holder_keyword);
+/* Brings the keywords of the shared index in line with the claims, which are
+   in the order of UIDs. */
+int team_mailbox_apply_claims(struct team_mailbox *tbox,
+			      const ARRAY_TYPE(team_claim) *claims);
+
+/* team-claims.c */
+/* Does the message show that the user holds it? */
+bool team_mail_is_claimed_by_self(struct team_user *tuser, struct mail *mail);
 /* Asks for the claims that the transaction wants and writes the keywords of
    those granted. Returns 0, -1 if the service didn't answer. */
 int team_transaction_claims(struct team_transaction *tt);
@@ -284,9 +325,6 @@ int team_transaction_claims(struct team_transaction *tt);
 void team_transaction_release_taken(struct team_transaction *tt);
 /* "claimed-<colleague>" as a keyword. */
 const char *team_claim_keyword(const char *colleague);
-/* Brings the keywords of the shared index in line with the claims. */
-int team_mailbox_apply_claims(struct team_mailbox *tbox,
-			      const ARRAY_TYPE(team_claim) *claims);
 
 /* team-replica.c */
 /* The colleague's clients find private changes by the shared MODSEQ. Returns 0

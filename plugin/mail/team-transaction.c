@@ -39,9 +39,12 @@ team_transaction_get(struct mailbox_transaction_context *t)
 	p_array_init(&tt->expunges, pool, 4);
 	p_array_init(&tt->takes, pool, 4);
 	p_array_init(&tt->releases, pool, 4);
+	p_array_init(&tt->answered, pool, 4);
 	p_array_init(&tt->refused_flags, pool, 4);
 	p_array_init(&tt->refused_moves, pool, 4);
 	p_array_init(&tt->refused_expunges, pool, 4);
+	p_array_init(&tt->search_uids, pool, 4);
+	p_array_init(&tt->guarded_uids, pool, 4);
 	p_array_init(&tt->held, pool, 4);
 	MODULE_CONTEXT_SET(t, team_storage_module, tt);
 	if (team_mailbox_identify(tbox) < 0)
@@ -63,93 +66,13 @@ bool team_transaction_is(struct mailbox_transaction_context *t, const char *cmd)
 }
 
 /*
- * Who stands against it
- */
-
-static void
-team_transaction_ask_held(struct team_transaction *tt)
-{
-	struct team_mailbox *tbox = tt->tbox;
-	struct team_answer answer;
-	struct team_claim *claim;
-	const char *args[5], *const *data, *error;
-	intmax_t since, until;
-
-	tt->held_known = TRUE;
-	args[0] = tbox->guid;
-	args[1] = t_strdup_printf("%u", tbox->uidvalidity);
-	args[2] = "move";
-	args[3] = "1:4294967295";
-	args[4] = NULL;
-	if (team_client_request(team_user_session(tt->tuser), tt->pool, "GUARD",
-				args, &answer, &error) < 0) {
-		e_error(tt->tuser->user->event, "team: %s: %s is not changed",
-			error, tbox->box->vname);
-		tt->failed = TRUE;
-		return;
-	}
-	if (answer.code != NULL) {
-		e_error(tt->tuser->user->event, "team: claims in %s are not "
-			"known (%s)", tbox->box->vname, answer.code);
-		if (strcmp(answer.code, TEAM_CODE_UNAVAILABLE) != 0)
-			tt->failed = TRUE;
-		return;
-	}
-	array_foreach_elem(&answer.data, data) {
-		if (str_array_length(data) < 5 || strcmp(data[0], "held") != 0)
-			continue;
-		claim = array_append_space(&tt->held);
-		if (str_to_uint32(data[1], &claim->uid) < 0 ||
-		    str_to_intmax(data[3], &since) < 0 ||
-		    str_to_intmax(data[4], &until) < 0) {
-			array_pop_back(&tt->held);
-			continue;
-		}
-		claim->holder = data[2];
-		claim->since = since;
-		claim->until = until;
-	}
-}
-
-const struct team_claim *
-team_transaction_held(struct team_transaction *tt, uint32_t uid)
-{
-	const struct team_claim *claim;
-
-	if (!tt->held_known) T_BEGIN {
-		team_transaction_ask_held(tt);
-	} T_END;
-	array_foreach(&tt->held, claim) {
-		if (claim->uid == uid)
-			return claim;
-	}
-	return NULL;
-}
-
-void team_transaction_refuse(struct team_transaction *tt, uint32_t uid,
-			     const struct team_claim *claim)
-{
-	struct team_refusal refusal;
-
-	i_zero(&refusal);
-	refusal.guid = tt->tbox->guid;
-	refusal.uidvalidity = tt->tbox->uidvalidity;
-	refusal.uid = uid;
-	if (claim != NULL) {
-		refusal.holder = claim->holder;
-		refusal.since = claim->since;
-		refusal.until = claim->until;
-	}
-	team_user_add_refusal(tt->tuser, &refusal);
-}
-
-/*
  * Commit and rollback
  */
 
 static void team_transaction_free(struct team_transaction *tt)
 {
 	tt->tuser->moved_mail = NULL;
+	team_transaction_unguard(tt);
 	pool_unref(&tt->pool);
 }
 
@@ -158,9 +81,11 @@ void team_transaction_rollback(struct mailbox_transaction_context *t)
 	struct team_transaction *tt = TEAM_BOX_CONTEXT(t);
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(t->box);
 
-	if (tt != NULL)
-		team_transaction_free(tt);
 	tbox->module_ctx.super.transaction_rollback(t);
+	if (tt != NULL) {
+		tt->unchanged = TRUE;
+		team_transaction_free(tt);
+	}
 }
 
 /* Nothing is changed. Reading goes on: only the client must be told that what
@@ -190,8 +115,9 @@ team_transaction_fail(struct team_transaction *tt,
 			team_user_add_refusal(tt->tuser, &refusal);
 		}
 	}
-	team_transaction_free(tt);
 	tbox->module_ctx.super.transaction_rollback(t);
+	tt->unchanged = TRUE;
+	team_transaction_free(tt);
 	if (!reading) {
 		mail_storage_set_error(box->storage, MAIL_ERROR_UNAVAILABLE,
 				       TEAM_ERRSTR_NOT_RECORDED);

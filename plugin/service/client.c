@@ -295,6 +295,9 @@ static void client_request(struct client *client,
 	case TEAM_COMMAND_GUARD:
 		command_guard(client, session, req);
 		break;
+	case TEAM_COMMAND_UNGUARD:
+		command_unguard(client, session, req);
+		break;
 	case TEAM_COMMAND_STATUS:
 		command_status(client, req);
 		break;

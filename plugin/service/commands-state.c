@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* SYNC and GUARD: what PostgreSQL knows. */
+/* SYNC: what PostgreSQL knows. */
 
 #include "team-common.h"
 #include "array.h"
@@ -264,94 +264,4 @@ void command_sync(struct client *client, struct session *session,
 	sreq = state_request_new(client, session, req);
 	(void)shipper_wait(service->shipper, status.last_seq,
 			   SYNC_BARRIER_MSECS, sync_barrier_done, sreq);
-}
-
-/* ---- GUARD ---- */
-
-static void guard_send_held(struct client *client, uint64_t id,
-			    const char *uid, const char *holder,
-			    const char *since, const char *until)
-{
-	const char *const fields[] = {
-		"held", uid, holder, since, until, NULL
-	};
-
-	client_send_data(client, id, fields);
-}
-
-/* PostgreSQL is away: from what is known here. */
-static void guard_from_known(struct state_request *sreq)
-{
-	struct box *box = box_find(sreq->client->service->boxes, sreq->guid,
-				   sreq->uidvalidity);
-	const struct box_claim *claim;
-	struct team_uidset set;
-	int64_t now = state_now();
-	const char *error;
-
-	if (box == NULL ||
-	    team_uidset_parse(sreq->uids, &set, &error) < 0)
-		return;
-	array_foreach(&box->claims, claim) {
-		if (claim->until > now &&
-		    strcmp(claim->holder, sreq->colleague) != 0 &&
-		    team_uidset_contains(&set, claim->uid)) {
-			guard_send_held(sreq->client, sreq->id,
-				t_strdup_printf("%u", claim->uid),
-				claim->holder,
-				t_strdup_printf("%"PRId64, claim->since),
-				t_strdup_printf("%"PRId64, claim->until));
-		}
-	}
-	team_uidset_free(&set);
-}
-
-static void
-guard_answer(const struct pg_answer *answer, void *context)
-{
-	struct state_request *sreq = context;
-	int i, count;
-
-	if (answer->error != NULL && answer->action == PG_ACTION_GIVE_UP) {
-		client_send_pg_error(sreq->client, sreq->id, answer->action,
-				     answer->error);
-		state_request_free(sreq);
-		return;
-	}
-	if (answer->error != NULL)
-		guard_from_known(sreq);
-	else {
-		count = PQntuples(answer->result);
-		for (i = 0; i < count; i++) {
-			guard_send_held(sreq->client, sreq->id,
-				PQgetvalue(answer->result, i, 0),
-				PQgetvalue(answer->result, i, 2),
-				PQgetvalue(answer->result, i, 3),
-				PQgetvalue(answer->result, i, 4));
-		}
-	}
-	client_send_ok(sreq->client, sreq->id, "0");
-	state_request_free(sreq);
-}
-
-void command_guard(struct client *client, struct session *session,
-		   const struct team_request *req)
-{
-	struct team_service *service = client->service;
-	struct state_request *sreq = state_request_new(client, session, req);
-	struct team_uidset set;
-	const char *error;
-	char *multirange;
-
-	if (team_uidset_parse(req->uids, &set, &error) < 0)
-		i_panic("the parser let an invalid UID set through: %s", error);
-	multirange = team_uidset_format_multirange(&set);
-	team_uidset_free(&set);
-	const char *params[] = {
-		req->guid, t_strdup_printf("%u", req->uidvalidity),
-		session->colleague, multirange
-	};
-	pg_conn_request(service->requests, "claim_guard", params,
-			N_ELEMENTS(params), guard_answer, sreq);
-	free(multirange);
 }

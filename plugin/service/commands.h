@@ -22,13 +22,18 @@ void command_commit(struct client *client, struct session *session,
 void command_abort(struct client *client, struct session *session,
 		   const struct team_request *req);
 
-/* SYNC, CLAIM, GUARD */
+/* SYNC, CLAIM, GUARD, UNGUARD */
 void command_sync(struct client *client, struct session *session,
 		  const struct team_request *req);
 void command_claim(struct client *client, struct session *session,
 		   const struct team_request *req);
 void command_guard(struct client *client, struct session *session,
 		   const struct team_request *req);
+void command_unguard(struct client *client, struct session *session,
+		     const struct team_request *req);
+/* Ends the session's guards over the mailbox, all of them if guid is NULL. */
+void session_guards_end(struct session *session, const char *guid,
+			uint32_t uidvalidity);
 
 /* Answers NO after a request to PostgreSQL failed. */
 void client_send_pg_error(struct client *client, uint64_t id,

@@ -17,6 +17,7 @@ enum team_command {
 	TEAM_COMMAND_UNWATCH,
 	TEAM_COMMAND_CLAIM,
 	TEAM_COMMAND_GUARD,
+	TEAM_COMMAND_UNGUARD,
 	TEAM_COMMAND_STATUS,
 	TEAM_COMMAND_QUERY
 };
@@ -31,7 +32,7 @@ struct team_request {
 	uint64_t txn;
 	/* "key=value": SESSION, EVENT, PREPARE, COMMIT, ABORT, QUERY */
 	const char *const *fields;
-	/* SYNC, WATCH, UNWATCH, CLAIM, GUARD */
+	/* SYNC, WATCH, UNWATCH, CLAIM, GUARD, UNGUARD */
 	const char *guid;
 	uint32_t uidvalidity;
 	/* SYNC */

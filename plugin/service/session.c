@@ -7,6 +7,7 @@
 #include "record.h"
 #include "box.h"
 #include "client.h"
+#include "commands.h"
 #include "session.h"
 
 static const char *const session_keys[] = {
@@ -98,6 +99,7 @@ void session_free(struct session **sessions, struct session *session)
 {
 	unsigned int i;
 
+	session_guards_end(session, NULL, 0);
 	DLLIST_REMOVE(sessions, session);
 	while (session->watches != NULL)
 		watch_free(session->watches);

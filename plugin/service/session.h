@@ -15,6 +15,13 @@ enum push_what {
 	PUSH_CHANGED = 0x04
 };
 
+/* Messages that the session is changing, in PostgreSQL */
+struct session_guard {
+	int64_t id;
+	char *guid;
+	uint32_t uidvalidity;
+};
+
 struct session {
 	struct session *prev, *next;
 	struct client *client;
@@ -24,6 +31,8 @@ struct session {
 	char *fields[7];
 	/* of the first one; "" if not given */
 	const char *colleague;
+	/* created when there is one */
+	ARRAY(struct session_guard) guards;
 	/* linked by session_next */
 	struct watch *watches;
 };

@@ -35,9 +35,10 @@ static const struct pg_statement state_statements[] = {
 	{ "claim_release",
 	  "SELECT uid, state, holder, since, until "
 	  "FROM team.claim_release($1, $2, $3, $4, $5)" },
-	{ "claim_guard",
+	{ "guard_begin",
 	  "SELECT uid, state, holder, since, until "
-	  "FROM team.claim_guard($1, $2, $3, $4)" },
+	  "FROM team.guard_begin($1, $2, $3, $4, $5)" },
+	{ "guard_end", "SELECT team.guard_end($1)" },
 	{ "claim_lapse",
 	  "SELECT guid, uidvalidity, name, uid, holder, since, until "
 	  "FROM team.claim_lapse()" },

@@ -65,7 +65,8 @@ SELECT results_eq($$SELECT p.proname::text COLLATE "default" FROM pg_proc p
 		has_function_privilege('team_service', p.oid, 'EXECUTE')
 	ORDER BY p.proname COLLATE "C"$$,
 	ARRAY['audit_search', 'audit_show', 'claim_guard', 'claim_lapse',
-	      'claim_release', 'claim_take', 'claims', 'hello', 'ingest',
+	      'claim_release', 'claim_take', 'claims', 'guard_begin',
+	      'guard_end', 'hello', 'ingest',
 	      'status', 'sync_claims', 'sync_flags', 'sync_mailbox'],
 	'team_service may execute just the functions of the service');
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p
