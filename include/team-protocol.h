@@ -20,7 +20,8 @@
    <client-id> is 32 hex digits, random, kept over reconnects of one process:
    the service recognizes by it what it has already done. The service answers
      READY   <node>
-   before it reads any request.
+   before it reads any request, and closes an older connection of the same
+   <client-id> if there is one.
 
    SESSION <sid> <key=value>...
      Declares or changes the session that later lines name. No answer. <sid> is
@@ -49,16 +50,20 @@
    PREPARE <id> <sid> <txn> <key=value>...
      Appends the intent to do what the record says. <txn> is the id of the
      transaction's first PREPARE; several may have the same. NO when it can't
-     be journalled: then the caller must change nothing.
+     be journalled: then the caller must change nothing (with
+     team_commit=remote also NO unavailable while PostgreSQL is away).
    COMMIT  <id> <sid> <txn> <key=value>...
      The intents of <txn> were carried out: their records are appended, in the
      order of their PREPAREs, with the given keys added to each of them.
    ABORT   <id> <sid> <txn> [<key=value>...]
      They were not. With keys (outcome=failed or refused, d.error=...) the
-     records are appended with these; without, nothing is recorded.
+     records are appended with these; without, nothing is recorded, and it's
+     OK if the transaction isn't known.
    When a client is gone for TEAM_INTENT_GRACE_SECS and an intent has neither
    been committed nor aborted, a record with action=gap and d.unresolved=<the
-   intent's action> is appended: nobody knows whether it happened.
+   intent's action> is appended: nobody knows whether it happened. If the
+   client comes back within an hour, it can still COMMIT or ABORT: the records
+   are appended with d.late=yes.
 
    State requests:
    SYNC    <id> <sid> <guid> <uidvalidity> <cursor> <name>
@@ -83,8 +88,11 @@
      key. For each message that a colleague holds:
      D <id> held <uid> <holder> <since> <until>
      OK <id> <until>             all others are granted (take: until then) or
-                                 released; the outcome is journalled
-     NO <id> unavailable         nothing was granted or released
+                                 released (until is 0); the outcome is
+                                 journalled with d.holder, d.since and
+                                 d.until, times in ISO 8601
+     NO <id> unavailable         nothing is known to be granted or released
+     At most 100,000 messages at once.
    GUARD   <id> <sid> <guid> <uidvalidity> <action> <uidset>
      Asks whether a protected <action> (delete, move, expunge) may be done.
      Nobody else can claim the others until UNGUARD or the end of the session.
@@ -103,14 +111,27 @@
                                              indexes
 
    [admin] STATUS <id>
-     D <id> <key> <value>        see team_status_keys in the manual
+     D <id> <key> <value>
      OK <id>
+     Keys: node version uptime_seconds
+       postgres            reachable | connecting | away since <time>
+       postgres_error      the last error, empty if there is none
+       journal             writable | failing since <time>: <error>
+       journal_segments journal_bytes
+       journal_records     not shipped yet
+       lag_seconds         age of the oldest of these
+       seq shipped_seq     numbers of the last record journalled and shipped
+       clients sessions watches claims intents
    [admin] QUERY <id> <sid> <name> <key=value>...
-     Runs one of the auditors' queries (audit-search, audit-show, claims).
+     Runs one of the auditors' queries, one at a time for a connection:
+       audit-search  keys of team.audit_search's filter, and limit
+       audit-show    message_id
+       claims        mailbox (optional)
      D <id> columns <name>...    once, first
      D <id> row <value>...       NULL is sent as an empty field
      OK <id> <rows>
-     The query itself is recorded (action=query). */
+     The query itself is recorded (action=query, d.query, d.rows), also when
+     it fails or the client goes away before its end. */
 
 #define TEAM_PROTOCOL_MAJOR 1
 #define TEAM_PROTOCOL_MINOR 0

@@ -116,7 +116,8 @@ void box_set_name(struct box *box, const char *name)
 
 void box_check_unused(struct box *box)
 {
-	if (box->watches == NULL && array_count(&box->claims) == 0)
+	if (box->watches == NULL && array_count(&box->claims) == 0 &&
+	    box->own_changes == 0 && !box->refreshing)
 		box_free(box);
 }
 

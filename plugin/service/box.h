@@ -25,6 +25,10 @@ struct box {
 	struct watch *watches;
 	/* by UID */
 	ARRAY(struct box_claim) claims;
+	/* notifications to come about claims that were changed from here */
+	unsigned int own_changes;
+	/* the claims are being read; they changed again meanwhile */
+	bool refreshing, refresh_again;
 };
 
 struct boxes *boxes_init(void);

@@ -17,6 +17,7 @@
 #include "box.h"
 #include "client.h"
 #include "commands.h"
+#include "intents.h"
 #include "service.h"
 #include "session.h"
 
@@ -315,7 +316,8 @@ static void client_request(struct client *client,
 static bool client_id_is_valid(const char *id)
 {
 	return strlen(id) == TEAM_CLIENT_ID_LEN &&
-		strspn(id, "0123456789abcdef") == TEAM_CLIENT_ID_LEN;
+		strspn(id, "0123456789abcdef") == TEAM_CLIENT_ID_LEN &&
+		strcmp(id, INTENTS_SERVICE_CLIENT) != 0;
 }
 
 static int client_hello(struct client *client, const char *const *args,

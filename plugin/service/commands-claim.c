@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* CLAIM: PostgreSQL decides, the journal gets to know, then comes the
-   answer. */
+/* CLAIM: the journal gets to know that it is asked, PostgreSQL decides, the
+   journal gets to know what it said, then comes the answer. So a claim that
+   was granted while the service died doesn't go unrecorded. */
 
 #include "team-common.h"
 #include "array.h"
@@ -17,6 +18,7 @@
 #include "box.h"
 #include "client.h"
 #include "commands.h"
+#include "intents.h"
 #include "service.h"
 #include "session.h"
 #include "state.h"
@@ -29,9 +31,12 @@
 struct claim_request {
 	struct client *client;
 	uint64_t id, sid;
-	char *guid, *colleague, *mids;
+	char *guid, *colleague, *session, *mids;
 	uint32_t uidvalidity;
 	bool take;
+	struct team_uidset uids;
+	/* the service's intent */
+	uint64_t txn;
 
 	/* the answer */
 	int64_t until;
@@ -52,8 +57,10 @@ static void claim_request_free(struct claim_request *creq)
 {
 	client_request_end(creq->client);
 	team_uidset_free(&creq->granted);
+	team_uidset_free(&creq->uids);
 	i_free(creq->guid);
 	i_free(creq->colleague);
+	i_free(creq->session);
 	i_free(creq->mids);
 	i_free(creq);
 }
@@ -105,32 +112,45 @@ static void claim_written(const char *error, void *context)
 
 /* ---- records ---- */
 
-static const char *claim_record(struct claim_request *creq,
-				const struct claim_group *group,
-				const struct session *session,
-				const struct box *box, bool with_mids)
+static struct team_record *
+claim_record_new(struct claim_request *creq, const char *action,
+		 const char *outcome, const struct team_uidset *set)
 {
 	struct team_service *service = creq->client->service;
+	struct session *session = session_find(creq->client->sessions,
+					       creq->sid);
+	struct box *box = box_find(service->boxes, creq->guid,
+				   creq->uidvalidity);
+	struct team_record *record;
+	char *uids;
+
+	record = service_record_new(service, action, outcome, session);
+	service_record_set(record, "colleague", creq->colleague);
+	service_record_set(record, "mailbox", creq->guid);
+	service_record_set(record, "uidvalidity",
+			   t_strdup_printf("%u", creq->uidvalidity));
+	if (box != NULL && box->name != NULL)
+		service_record_set(record, "name", box->name);
+	uids = team_uidset_format(set);
+	service_record_set(record, "uids", uids);
+	free(uids);
+	return record;
+}
+
+static const char *claim_record(struct claim_request *creq,
+				const struct claim_group *group,
+				bool with_mids)
+{
 	bool held = strcmp(group->state, "held") == 0;
 	struct team_record *record;
 	const char *action;
-	char *uids;
 
 	if (strcmp(group->state, "renewed") == 0)
 		action = "renew";
 	else
 		action = creq->take ? "claim" : "release";
-	record = service_record_new(service, action, held ? "refused" : "ok",
-				    session);
-	service_record_set(record, "colleague", creq->colleague);
-	service_record_set(record, "mailbox", creq->guid);
-	service_record_set(record, "uidvalidity",
-			   t_strdup_printf("%u", creq->uidvalidity));
-	if (box->name != NULL)
-		service_record_set(record, "name", box->name);
-	uids = team_uidset_format(&group->uids);
-	service_record_set(record, "uids", uids);
-	free(uids);
+	record = claim_record_new(creq, action, held ? "refused" : "ok",
+				  &group->uids);
 	if (with_mids && creq->mids != NULL)
 		service_record_set(record, "mids", creq->mids);
 	if (held)
@@ -180,7 +200,7 @@ static void claim_row_known(struct claim_request *creq, struct box *box,
 
 static int claim_row(struct claim_request *creq, struct box *box,
 		     const PGresult *result, int row,
-		     ARRAY_TYPE(claim_group) *groups)
+		     ARRAY_TYPE(claim_group) *groups, bool *changed)
 {
 	const char *state = PQgetvalue(result, row, 1);
 	const char *holder = PQgetvalue(result, row, 2);
@@ -206,8 +226,11 @@ static int claim_row(struct claim_request *creq, struct box *box,
 		};
 
 		client_send_data(creq->client, creq->id, fields);
-	} else if (creq->take && until > creq->until)
-		creq->until = until;
+	} else {
+		*changed = TRUE;
+		if (creq->take && until > creq->until)
+			creq->until = until;
+	}
 	if (strcmp(state, "granted") == 0)
 		team_uidset_add(&creq->granted, uid, uid);
 	group = claim_group_get(groups, state, holder,
@@ -217,34 +240,59 @@ static int claim_row(struct claim_request *creq, struct box *box,
 	return 0;
 }
 
-static void claim_journal(struct claim_request *creq, struct box *box,
+static void claim_entry_init(struct claim_request *creq,
+			     struct journal_entry *entry_r,
+			     enum journal_entry_type type)
+{
+	i_zero(entry_r);
+	entry_r->type = type;
+	entry_r->client_id = INTENTS_SERVICE_CLIENT;
+	entry_r->txn = creq->txn;
+	entry_r->at = journal_now(creq->client->service->journal);
+}
+
+/* Nothing came of it. */
+static void claim_drop_intent(struct claim_request *creq)
+{
+	struct journal_entry entry;
+
+	claim_entry_init(creq, &entry, JOURNAL_ENTRY_ABORT);
+	(void)journal_stage(creq->client->service->journal, &entry, FALSE,
+			    NULL, NULL);
+}
+
+static void claim_journal(struct claim_request *creq,
 			  ARRAY_TYPE(claim_group) *groups)
 {
-	struct team_service *service = creq->client->service;
-	struct session *session = session_find(creq->client->sessions,
-					       creq->sid);
 	string_t *records = t_str_new(512);
 	struct journal_entry entry;
 	struct claim_group *group;
 
-	i_zero(&entry);
-	entry.type = JOURNAL_ENTRY_RECORDS;
-	entry.at = journal_now(service->journal);
+	claim_entry_init(creq, &entry, JOURNAL_ENTRY_RECORDS);
+	entry.resolves = JOURNAL_RESOLVES_DONE;
 	array_foreach_modifiable(groups, group) {
 		if (entry.count++ > 0)
 			str_append_c(records, '\n');
-		str_append(records, claim_record(creq, group, session, box,
+		str_append(records, claim_record(creq, group,
 						 entry.count == 1));
 		team_uidset_free(&group->uids);
 	}
 	if (entry.count == 0) {
 		/* nothing was there to be released */
+		claim_drop_intent(creq);
 		claim_written(NULL, creq);
 		return;
 	}
 	entry.records = str_c(records);
-	(void)journal_stage(service->journal, &entry, TRUE, claim_written,
-			    creq);
+	(void)journal_stage(creq->client->service->journal, &entry, TRUE,
+			    claim_written, creq);
+}
+
+/* No notification comes. */
+static void claim_unchanged(struct box *box)
+{
+	if (box->own_changes > 0)
+		box->own_changes--;
 }
 
 static void
@@ -255,23 +303,70 @@ claim_answer(const struct pg_answer *answer, void *context)
 	ARRAY_TYPE(claim_group) groups;
 	struct box *box;
 	int i, count;
+	bool changed = FALSE;
 
+	box = box_get(service->boxes, creq->guid, creq->uidvalidity);
 	if (answer->error != NULL) {
+		claim_unchanged(box);
+		box_check_unused(box);
+		/* otherwise it's given up after a while: nobody knows */
+		if (!answer->unknown)
+			claim_drop_intent(creq);
 		client_send_pg_error(creq->client, creq->id, answer->action,
 				     answer->error);
 		claim_request_free(creq);
 		return;
 	}
 	t_array_init(&groups, 8);
-	box = box_get(service->boxes, creq->guid, creq->uidvalidity);
 	count = PQntuples(answer->result);
 	for (i = 0; i < count; i++) {
-		if (claim_row(creq, box, answer->result, i, &groups) < 0)
+		if (claim_row(creq, box, answer->result, i, &groups,
+			      &changed) < 0)
 			i_error("team.claim_* returned something unexpected");
 	}
-	box_push(box, PUSH_CLAIMS, NULL, NULL);
-	claim_journal(creq, box, &groups);
+	if (changed)
+		box_push(box, PUSH_CLAIMS, NULL, NULL);
+	else
+		claim_unchanged(box);
+	claim_journal(creq, &groups);
 	box_check_unused(box);
+}
+
+static void claim_take_request(struct claim_request *creq)
+{
+	struct team_service *service = creq->client->service;
+	char *multirange = team_uidset_format_multirange(&creq->uids);
+	const char *params[] = {
+		t_strdup_printf("%d", shipper_node_id(service->shipper)),
+		creq->guid, t_strdup_printf("%u", creq->uidvalidity),
+		creq->colleague, creq->session, multirange,
+		t_strdup_printf("%u", service->set->team_claim_time)
+	};
+
+	pg_conn_request(service->requests, "claim_take", params,
+			N_ELEMENTS(params), claim_answer, creq);
+	free(multirange);
+}
+
+static void claim_prepared(const char *error, void *context)
+{
+	struct claim_request *creq = context;
+	struct box *box;
+
+	if (error != NULL) {
+		client_send_no(creq->client, creq->id, TEAM_CODE_JOURNAL,
+			       error);
+		claim_request_free(creq);
+		return;
+	}
+	/* the notification may come before the answer */
+	box = box_get(creq->client->service->boxes, creq->guid,
+		      creq->uidvalidity);
+	box->own_changes++;
+	if (creq->take)
+		claim_take_request(creq);
+	else
+		claim_release_request(creq, &creq->uids, claim_answer, creq);
 }
 
 void command_claim(struct client *client, struct session *session,
@@ -279,10 +374,17 @@ void command_claim(struct client *client, struct session *session,
 {
 	struct team_service *service = client->service;
 	struct claim_request *creq;
+	struct journal_entry entry;
+	struct team_record *record;
 	struct team_uidset set;
 	const char *error;
-	char *multirange;
 
+	if (!pg_conn_is_hopeful(service->requests)) {
+		error = pg_conn_last_error(service->requests);
+		client_send_pg_error(client, req->id, PG_ACTION_RECONNECT,
+				     error == NULL ? "no connection" : error);
+		return;
+	}
 	if (team_uidset_parse(req->uids, &set, &error) < 0)
 		i_panic("the parser let an invalid UID set through: %s", error);
 	if (team_uidset_size(&set) > CLAIM_UIDS_MAX) {
@@ -299,24 +401,18 @@ void command_claim(struct client *client, struct session *session,
 	creq->guid = i_strdup(req->guid);
 	creq->uidvalidity = req->uidvalidity;
 	creq->colleague = i_strdup(session->colleague);
+	creq->session = i_strdup(session_get(session, "session"));
 	creq->mids = i_strdup(req->mids);
 	creq->take = req->take;
+	creq->uids = set;
+	creq->txn = intents_service_id(service->ledger);
 	client_request_begin(client);
-	if (!req->take)
-		claim_release_request(creq, &set, claim_answer, creq);
-	else {
-		multirange = team_uidset_format_multirange(&set);
-		const char *params[] = {
-			t_strdup_printf("%d",
-					shipper_node_id(service->shipper)),
-			req->guid, t_strdup_printf("%u", req->uidvalidity),
-			session->colleague, session_get(session, "session"),
-			multirange,
-			t_strdup_printf("%u", service->set->team_claim_time)
-		};
-		pg_conn_request(service->requests, "claim_take", params,
-				N_ELEMENTS(params), claim_answer, creq);
-		free(multirange);
-	}
-	team_uidset_free(&set);
+
+	claim_entry_init(creq, &entry, JOURNAL_ENTRY_PREPARE);
+	entry.id = creq->txn;
+	record = claim_record_new(creq, req->take ? "claim" : "release", "ok",
+				  &creq->uids);
+	entry.records = service_record_finish(&record);
+	(void)journal_stage(service->journal, &entry, FALSE, claim_prepared,
+			    creq);
 }

@@ -4,6 +4,7 @@
 
 #include "team-common.h"
 #include "array.h"
+#include "ioloop.h"
 #include "str.h"
 #include "record.h"
 #include "team-protocol.h"
@@ -22,6 +23,7 @@
 #define INTENTS_SIZE_MAX (JOURNAL_FRAME_MAX_SIZE / 4)
 /* With team_commit=remote, how long an answer waits for PostgreSQL. */
 #define REMOTE_COMMIT_MSECS 8000
+#define REMOTE_WARN_SECS 60
 
 struct journal_request {
 	struct client *client;
@@ -60,10 +62,12 @@ static void journal_request_free(struct journal_request *jreq)
 
 static void remote_wait_done(bool ok, void *context)
 {
+	static time_t warned = 0;
 	struct journal_request *jreq = context;
 
-	if (!ok) {
+	if (!ok && ioloop_time >= warned + REMOTE_WARN_SECS) {
 		/* it can't be undone, and it is journalled */
+		warned = ioloop_time;
 		e_warning(jreq->client->conn.event, "team_commit=remote: "
 			"PostgreSQL doesn't have record %"PRIu64" yet",
 			jreq->seq);

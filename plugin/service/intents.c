@@ -2,6 +2,7 @@
 /* Giving up intents, forgetting clients. */
 
 #include "team-common.h"
+#include "array.h"
 #include "ioloop.h"
 #include "str.h"
 #include "record.h"
@@ -72,13 +73,29 @@ static void check_client(struct ledger_client *client,
 	    client->last_seen + TEAM_INTENT_GRACE_SECS > ioloop_time)
 		return;
 	for (intent = client->intents; intent != NULL; intent = intent->next) {
-		/* its first one stands for the transaction */
-		if (!intent->given_up &&
+		/* The service's own have no client that could be there. The
+		   first one stands for the transaction. */
+		if (!intent->given_up && intent->at / 1000000 +
+		    TEAM_INTENT_GRACE_SECS <= (uint64_t)ioloop_time &&
 		    ledger_client_find_txn(client, intent->txn) ==
 		    intent) T_BEGIN {
 			give_up_txn(client, intent);
 		} T_END;
 	}
+}
+
+uint64_t intents_service_id(struct ledger *ledger)
+{
+	static uint64_t last_id = 0;
+	const struct ledger_client *client =
+		ledger_get(ledger, INTENTS_SERVICE_CLIENT);
+	const struct ledger_id_range *ranges;
+	unsigned int count;
+
+	ranges = array_get(&client->done, &count);
+	if (count > 0 && ranges[count-1].last > last_id)
+		last_id = ranges[count-1].last;
+	return ++last_id;
 }
 
 static void intents_check(void *context ATTR_UNUSED)

@@ -70,7 +70,10 @@ struct journal {
    be appended as gap records. */
 int journal_recover(struct journal *journal, ARRAY_TYPE(const_string) *gaps,
 		    const char **error_r);
-/* Begins a new segment. */
+/* The one that is written to. */
+struct journal_segment *journal_last_segment(struct journal *journal);
+/* Begins a new segment. Returns 0, or -1 with an error and the old one still
+   in use. */
 int journal_rotate(struct journal *journal, const char **error_r);
 
 #endif

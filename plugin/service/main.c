@@ -155,6 +155,8 @@ static void main_ship_rest(void)
 
 static void main_deinit(void)
 {
+	/* the ioloop runs once more to ship the rest */
+	master_service_stop_new_connections(master_service);
 	journal_flush(service.journal);
 	(void)journal_sync(service.journal);
 	clients_deinit();

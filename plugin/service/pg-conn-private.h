@@ -21,6 +21,7 @@ struct pg_request {
 	PGresult *result;
 	char *error;
 	enum pg_action action;
+	bool unknown;
 
 	/* while it waits for the connection */
 	pool_t pool;
@@ -30,6 +31,7 @@ struct pg_request {
 };
 
 struct pg_conn {
+	struct pg_conn *prev, *next;
 	char *name, *conninfo, *node, *channel;
 	const struct pg_statement *statements;
 	unsigned int timeout_msecs;

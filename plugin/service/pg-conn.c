@@ -18,6 +18,8 @@
 /* the same error isn't logged more often */
 #define PG_ERROR_LOG_SECS 300
 
+static struct pg_conn *pg_conns;
+
 static void pg_conn_connect(struct pg_conn *conn);
 static void pg_conn_input(struct pg_conn *conn);
 static void pg_conn_connect_poll(struct pg_conn *conn);
@@ -75,6 +77,7 @@ static void pg_request_finish(struct pg_conn *conn, struct pg_request *req)
 		answer.error = req->error != NULL ? req->error :
 			"no result came";
 		answer.action = req->action;
+		answer.unknown = req->unknown;
 	}
 	T_BEGIN {
 		req->callback(&answer, req->context);
@@ -83,8 +86,10 @@ static void pg_request_finish(struct pg_conn *conn, struct pg_request *req)
 }
 
 static void pg_request_fail(struct pg_conn *conn, struct pg_request *req,
-			    const char *error)
+			    const char *error, bool sent)
 {
+	/* unless the server said no before the connection went */
+	req->unknown = sent && req->error == NULL;
 	i_free(req->error);
 	req->error = i_strdup(error);
 	req->action = PG_ACTION_RECONNECT;
@@ -93,7 +98,8 @@ static void pg_request_fail(struct pg_conn *conn, struct pg_request *req,
 
 /* Fails the requests of a list, not those that the callbacks add. */
 static void pg_requests_fail(struct pg_conn *conn, struct pg_request **head,
-			     struct pg_request **tail, const char *error)
+			     struct pg_request **tail, const char *error,
+			     bool sent)
 {
 	struct pg_request *req = *head, *next;
 
@@ -101,7 +107,7 @@ static void pg_requests_fail(struct pg_conn *conn, struct pg_request **head,
 	for (; req != NULL; req = next) {
 		next = req->next;
 		req->prev = req->next = NULL;
-		pg_request_fail(conn, req, error);
+		pg_request_fail(conn, req, error, sent);
 	}
 }
 
@@ -112,7 +118,8 @@ static void pg_conn_fail_waiting(struct pg_conn *conn)
 
 	timeout_remove(&conn->to_waiting);
 	timeout_remove(&conn->to_fail);
-	pg_requests_fail(conn, &conn->waiting, &conn->waiting_tail, error);
+	pg_requests_fail(conn, &conn->waiting, &conn->waiting_tail, error,
+			 FALSE);
 }
 
 /* ---- connecting ---- */
@@ -161,7 +168,7 @@ static void pg_conn_failed(struct pg_conn *conn, const char *_error)
 	}
 	conn->to_connect = timeout_add_short(conn->backoff_msecs,
 					     pg_conn_connect, conn);
-	pg_requests_fail(conn, &conn->sent, &conn->sent_tail, error);
+	pg_requests_fail(conn, &conn->sent, &conn->sent_tail, error, TRUE);
 	if (conn->hopeless)
 		pg_conn_fail_waiting(conn);
 	if (was_ready && conn->callbacks.lost != NULL)
@@ -336,6 +343,21 @@ void pg_conn_request(struct pg_conn *conn, const char *statement,
 
 /* ---- answers ---- */
 
+/* The server is there: others needn't wait for their next attempt. */
+static void pg_conn_wake_others(struct pg_conn *conn)
+{
+	struct pg_conn *other;
+
+	for (other = pg_conns; other != NULL; other = other->next) {
+		if (other != conn && other->state == PG_STATE_WAITING &&
+		    other->to_connect != NULL) {
+			timeout_remove(&other->to_connect);
+			other->to_connect = timeout_add_short(0,
+				pg_conn_connect, other);
+		}
+	}
+}
+
 static void pg_conn_ready(struct pg_conn *conn)
 {
 	struct pg_request *req;
@@ -345,6 +367,7 @@ static void pg_conn_ready(struct pg_conn *conn)
 	timeout_remove(&conn->to_fail);
 	conn->state = PG_STATE_READY;
 	if (conn->hopeless) {
+		pg_conn_wake_others(conn);
 		i_info("PostgreSQL (%s): reachable again after %ld seconds",
 		       conn->name, (long)(ioloop_time - conn->away_since));
 	}
@@ -492,6 +515,7 @@ struct pg_conn *pg_conn_init(const struct pg_conn_settings *set,
 	conn->context = context;
 	conn->fd = -1;
 	conn->to_connect = timeout_add_short(0, pg_conn_connect, conn);
+	DLLIST_PREPEND(&pg_conns, conn);
 	return conn;
 }
 
@@ -500,11 +524,12 @@ void pg_conn_deinit(struct pg_conn **_conn)
 	struct pg_conn *conn = *_conn;
 
 	*_conn = NULL;
+	DLLIST_REMOVE(&pg_conns, conn);
 	conn->hopeless = TRUE;
 	pg_conn_close(conn);
 	conn->state = PG_STATE_WAITING;
 	pg_requests_fail(conn, &conn->sent, &conn->sent_tail,
-			 "the service is shutting down");
+			 "the service is shutting down", TRUE);
 	pg_conn_fail_waiting(conn);
 	timeout_remove(&conn->to_fail);
 	timeout_remove(&conn->to_waiting);

@@ -24,6 +24,9 @@ struct pg_answer {
 	/* NULL, or why it failed */
 	const char *error;
 	enum pg_action action;
+	/* the connection was lost with the request under way: nobody knows
+	   whether it was carried out */
+	bool unknown;
 };
 typedef void pg_callback_t(const struct pg_answer *answer, void *context);
 

@@ -118,6 +118,25 @@ static int hello_result(struct pg_conn *conn, PGresult *result,
 	return 0;
 }
 
+static const char *setup_error(const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *error = pg_error_text(PQresultErrorMessage(result));
+
+	if (*error == '\0')
+		return "connection was lost";
+	/* no such function or schema */
+	if (sqlstate != NULL && (strcmp(sqlstate, "42883") == 0 ||
+				 strcmp(sqlstate, "3F000") == 0))
+		return t_strconcat(error, " (is the schema installed? See "
+				   "doveadm team schema check)", NULL);
+	/* insufficient privilege */
+	if (null_strcmp(sqlstate, "42501") == 0)
+		return t_strconcat(error, " (the role of team_database has to "
+				   "be a member of team_service)", NULL);
+	return error;
+}
+
 int pg_conn_setup_result(struct pg_conn *conn, PGresult *result,
 			 const char **error_r)
 {
@@ -133,9 +152,7 @@ int pg_conn_setup_result(struct pg_conn *conn, PGresult *result,
 			return hello_result(conn, result, error_r);
 		return 0;
 	default:
-		*error_r = pg_error_text(PQresultErrorMessage(result));
-		if (**error_r == '\0')
-			*error_r = "connection was lost";
+		*error_r = setup_error(result);
 		return -1;
 	}
 }

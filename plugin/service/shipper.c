@@ -134,12 +134,12 @@ static void shipper_gap(struct shipper *shipper, const char *reason,
 	const char *const details[] = {
 		t_strconcat("d.reason=", reason, NULL),
 		t_strdup_printf("d.first=%"PRId64, first),
-		t_strdup_printf("d.last=%"PRId64, last),
+		/* 0: nobody knows how many there were */
+		last == 0 ? NULL : t_strdup_printf("d.last=%"PRId64, last),
 		NULL
 	};
 
-	i_error("journal: %s (records %"PRId64" to %"PRId64")", reason, first,
-		last);
+	i_error("journal: %s (from record %"PRId64" on)", reason, first);
 	journal_stage_gap(shipper->journal, details);
 }
 
@@ -162,7 +162,7 @@ static bool shipper_settle_base(struct shipper *shipper)
 		if (hwm > 0) {
 			shipper_gap(shipper, "the journal was made anew: what "
 				    "wasn't shipped before that is lost",
-				    hwm + 1, hwm + 1);
+				    hwm + 1, 0);
 		}
 	} else if (hwm - base > last) {
 		if (journal_set_base(journal, hwm - last) < 0)

@@ -63,7 +63,9 @@ struct claims_refresh {
 	uint32_t uidvalidity;
 };
 
+
 static void state_lapse(struct state *state);
+static void claims_refresh(struct state *state, struct box *box);
 
 int64_t state_now(void)
 {
@@ -127,9 +129,10 @@ const char *service_record_finish(struct team_record **record)
 
 /* ---- lapses ---- */
 
-static void state_set_lapse_timer(struct state *state)
+/* Makes sure that lapses are looked for when this claim has ended (0 = none),
+   and every now and then. */
+static void state_set_lapse_timer(struct state *state, int64_t until)
 {
-	int64_t until = boxes_first_until(state->service->boxes);
 	int64_t now = state_now(), at = now + STATE_LAPSE_MSECS / 1000;
 
 	/* a second late, as its end is known in whole seconds */
@@ -202,14 +205,15 @@ state_lapse_answer(const struct pg_answer *answer, void *context)
 		i_error("PostgreSQL: team.claim_lapse failed: %s",
 			answer->error);
 	}
-	state_set_lapse_timer(state);
+	state_set_lapse_timer(state,
+			      boxes_first_until(state->service->boxes));
 }
 
 static void state_lapse(struct state *state)
 {
 	timeout_remove(&state->to_lapse);
 	if (!pg_conn_is_ready(state->service->requests) || state->lapsing) {
-		state_set_lapse_timer(state);
+		state_set_lapse_timer(state, 0);
 		return;
 	}
 	state->lapsing = TRUE;
@@ -223,7 +227,7 @@ void state_claim_set(struct state *state, struct box *box, uint32_t uid,
 		     const char *holder, int64_t since, int64_t until)
 {
 	(void)box_claim_set(box, uid, holder, since, until);
-	state_set_lapse_timer(state);
+	state_set_lapse_timer(state, until);
 }
 
 void state_claim_remove(struct state *state ATTR_UNUSED, struct box *box,
@@ -236,7 +240,7 @@ int state_set_claims(struct state *state, struct box *box,
 		     const PGresult *result)
 {
 	int i, count = PQntuples(result);
-	int64_t since, until;
+	int64_t since, until, first_until = 0;
 	uint32_t uid;
 
 	box_claims_clear(box);
@@ -247,8 +251,10 @@ int state_set_claims(struct state *state, struct box *box,
 			return -1;
 		(void)box_claim_set(box, uid, PQgetvalue(result, i, 1), since,
 				    until);
+		if (first_until == 0 || until < first_until)
+			first_until = until;
 	}
-	state_set_lapse_timer(state);
+	state_set_lapse_timer(state, first_until);
 	return 0;
 }
 
@@ -257,28 +263,37 @@ claims_refresh_answer(const struct pg_answer *answer, void *context)
 {
 	struct claims_refresh *refresh = context;
 	struct box *box;
+	bool again;
 
-	if (answer->error == NULL) {
-		box = box_get(refresh->state->service->boxes, refresh->guid,
-			      refresh->uidvalidity);
-		if (state_set_claims(refresh->state, box, answer->result) < 0)
-			i_error("team.sync_claims returned something "
-				"unexpected");
-		box_check_unused(box);
-	}
+	box = box_get(refresh->state->service->boxes, refresh->guid,
+		      refresh->uidvalidity);
+	again = box->refresh_again;
+	box->refreshing = box->refresh_again = FALSE;
+	if (answer->error == NULL &&
+	    state_set_claims(refresh->state, box, answer->result) < 0)
+		i_error("team.sync_claims returned something unexpected");
+	if (answer->error == NULL && again)
+		claims_refresh(refresh->state, box);
+	box_check_unused(box);
 	i_free(refresh->guid);
 	i_free(refresh);
 }
 
-static void claims_refresh(struct state *state, const char *guid,
-			   uint32_t uidvalidity)
+/* Reads the mailbox's claims anew, one time after another. */
+static void claims_refresh(struct state *state, struct box *box)
 {
-	const char *params[] = { guid, dec2str(uidvalidity) };
-	struct claims_refresh *refresh = i_new(struct claims_refresh, 1);
+	const char *params[] = { box->guid, dec2str(box->uidvalidity) };
+	struct claims_refresh *refresh;
 
+	if (box->refreshing) {
+		box->refresh_again = TRUE;
+		return;
+	}
+	box->refreshing = TRUE;
+	refresh = i_new(struct claims_refresh, 1);
 	refresh->state = state;
-	refresh->guid = i_strdup(guid);
-	refresh->uidvalidity = uidvalidity;
+	refresh->guid = i_strdup(box->guid);
+	refresh->uidvalidity = box->uidvalidity;
 	pg_conn_request(state->service->requests, "sync_claims", params,
 			N_ELEMENTS(params), claims_refresh_answer, refresh);
 }
@@ -286,6 +301,7 @@ static void claims_refresh(struct state *state, const char *guid,
 static void box_forget_claims(struct box *box, void *context ATTR_UNUSED)
 {
 	box_claims_clear(box);
+	box->own_changes = 0;
 }
 
 static void box_push_all(struct box *box, void *context ATTR_UNUSED)
@@ -340,6 +356,19 @@ static void state_ready(void *context, int node_id ATTR_UNUSED,
 	state->was_ready = TRUE;
 }
 
+static void state_claims_notified(struct state *state, struct box *box,
+				  int node_id)
+{
+	if (box->own_changes > 0 &&
+	    node_id == pg_conn_node_id(state->service->requests)) {
+		/* what CLAIM did here is known already */
+		box->own_changes--;
+		return;
+	}
+	box_push(box, PUSH_CLAIMS, NULL, NULL);
+	claims_refresh(state, box);
+}
+
 /* <node id> <guid> <uidvalidity> claims | flags <colleague> */
 static void state_notified(void *context, const char *payload)
 {
@@ -357,8 +386,9 @@ static void state_notified(void *context, const char *payload)
 	}
 	box = box_find(state->service->boxes, args[1], uidvalidity);
 	if (strcmp(args[3], "claims") == 0) {
-		box_push(box, PUSH_CLAIMS, NULL, NULL);
-		claims_refresh(state, args[1], uidvalidity);
+		box = box_get(state->service->boxes, args[1], uidvalidity);
+		state_claims_notified(state, box, node_id);
+		box_check_unused(box);
 	} else if (strcmp(args[3], "flags") == 0 && args[4] != NULL) {
 		if (node_id == pg_conn_node_id(state->service->requests))
 			return;
@@ -386,7 +416,7 @@ struct state *state_init(struct team_service *service)
 
 	state->service = service;
 	service->requests = pg_conn_init(&set, &callbacks, state);
-	state_set_lapse_timer(state);
+	state_set_lapse_timer(state, 0);
 	return state;
 }
 

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Staging, writing and syncing, and what happens when that fails. */
+
+#include "team-common.h"
+#include "array.h"
+#include "buffer.h"
+#include "ioloop.h"
+#include "journal-frame.h"
+#include "journal-gap.h"
+#include "journal-private.h"
+
+#include <unistd.h>
+
+#define JOURNAL_SYNC_MSECS 1000
+#define JOURNAL_PROBE_MSECS 1000
+
+/* ---- failing ---- */
+
+static void journal_probe(struct journal *journal)
+{
+	timeout_remove(&journal->to_probe);
+	if (journal->fail_since != 0 && array_count(&journal->ops) == 0)
+		journal_stage_gap(journal, NULL);
+}
+
+static void journal_fail(struct journal *journal, const char *error)
+{
+	if (journal->fail_since == 0) {
+		journal->fail_since = journal_now(journal);
+		i_error("journal: %s: changes are refused until it can be "
+			"written again", error);
+	}
+	i_free(journal->fail_error);
+	journal->fail_error = i_strdup(error);
+	if (journal->to_probe == NULL) {
+		journal->to_probe = timeout_add(JOURNAL_PROBE_MSECS,
+						journal_probe, journal);
+	}
+}
+
+static void journal_recovered(struct journal *journal)
+{
+	i_info("journal: can be written again, %u requests were refused",
+	       journal->fail_count);
+	journal->fail_since = 0;
+	journal->fail_count = 0;
+	i_free(journal->fail_error);
+	timeout_remove(&journal->to_probe);
+}
+
+static const char *const *journal_fail_details(struct journal *journal)
+{
+	const char **details = t_new(const char *, 6);
+
+	details[0] = "d.reason=journal failed";
+	details[1] = t_strconcat("d.error=", journal->fail_error, NULL);
+	details[2] = t_strconcat("d.from=",
+		journal_time_text(journal->fail_since), NULL);
+	details[3] = t_strconcat("d.to=",
+		journal_time_text(journal_now(journal)), NULL);
+	details[4] = t_strdup_printf("d.refused=%u", journal->fail_count);
+	return details;
+}
+
+/* ---- staging and writing ---- */
+
+static uint64_t
+journal_stage_op(struct journal *journal, const struct journal_entry *_entry,
+		 bool sync, journal_callback_t *callback, void *context)
+{
+	struct journal_entry entry = *_entry;
+	struct journal_op *op;
+
+	if (entry.type == JOURNAL_ENTRY_RECORDS) {
+		entry.first_seq = journal->staged_next_seq;
+		journal->staged_next_seq += entry.count;
+	}
+	op = array_append_space(&journal->ops);
+	op->pos = journal->stage->used;
+	op->sync = sync;
+	op->callback = callback;
+	op->context = context;
+	journal_segment_append(journal->stage,
+			       journal->offset + op->pos, &entry);
+	op->size = journal->stage->used - op->pos;
+	if (journal->to_flush == NULL) {
+		journal->to_flush = timeout_add_short(0, journal_flush,
+						      journal);
+	}
+	return journal->staged_next_seq - 1;
+}
+
+/* Called before the first entry of a round is staged, since frames depend on
+   where they stand. */
+static void journal_stage_begin(struct journal *journal)
+{
+	const char *error;
+
+	if (journal->need_rotate && journal_rotate(journal, &error) < 0)
+		journal->stage_error = i_strdup(error);
+	if (journal->fail_since != 0) {
+		const char *record = journal_gap_record(journal_now(journal),
+			journal_fail_details(journal));
+		const struct journal_entry entry = {
+			.type = JOURNAL_ENTRY_RECORDS,
+			.at = journal_now(journal),
+			.count = 1, .records = record
+		};
+
+		journal_stage_op(journal, &entry, TRUE, NULL, NULL);
+	}
+}
+
+uint64_t journal_stage(struct journal *journal,
+		       const struct journal_entry *entry, bool sync,
+		       journal_callback_t *callback, void *context)
+{
+	uint64_t seq;
+
+	T_BEGIN {
+		if (array_count(&journal->ops) == 0)
+			journal_stage_begin(journal);
+		seq = journal_stage_op(journal, entry, sync, callback,
+				       context);
+	} T_END;
+	return seq;
+}
+
+void journal_stage_gap(struct journal *journal, const char *const *details)
+{
+	uint64_t at = journal_now(journal);
+	struct journal_entry entry = {
+		.type = JOURNAL_ENTRY_RECORDS, .at = at, .count = 1,
+	};
+
+	if (details == NULL) {
+		/* only the one about failing */
+		i_assert(array_count(&journal->ops) == 0);
+		journal_stage_begin(journal);
+		return;
+	}
+	entry.records = journal_gap_record(at, details);
+	(void)journal_stage(journal, &entry, TRUE, NULL, NULL);
+}
+
+int journal_sync(struct journal *journal)
+{
+	const char *error;
+
+	timeout_remove(&journal->to_sync);
+	if (!journal->unsynced)
+		return 0;
+	if (journal->fsync != JOURNAL_FSYNC_NEVER &&
+	    fdatasync(journal->fd) < 0) {
+		error = t_strdup_printf("fdatasync(%s) failed: %m",
+			journal_last_segment(journal)->path);
+		/* the kernel may have dropped what it couldn't write and
+		   call the next attempt a success */
+		journal->need_rotate = TRUE;
+		journal_fail(journal, error);
+		return -1;
+	}
+	journal->unsynced = FALSE;
+	return 0;
+}
+
+static void journal_sync_timeout(struct journal *journal)
+{
+	(void)journal_sync(journal);
+}
+
+/* Writes what is staged. Returns NULL, or the error. */
+static const char *journal_write_stage(struct journal *journal, bool sync)
+{
+	const char *path = journal_last_segment(journal)->path;
+	const char *error = NULL;
+
+	if (journal->stage_error != NULL)
+		return t_strdup(journal->stage_error);
+	if (journal_pwrite_full(journal->fd, journal->stage->data,
+				journal->stage->used, journal->offset) < 0)
+		error = t_strdup_printf("write(%s) failed: %m", path);
+	else if (sync && fdatasync(journal->fd) < 0) {
+		error = t_strdup_printf("fdatasync(%s) failed: %m", path);
+		journal->need_rotate = TRUE;
+	}
+	if (error != NULL && ftruncate(journal->fd, journal->offset) < 0) {
+		i_error("ftruncate(%s) failed: %m", path);
+		/* don't append behind what isn't valid */
+		journal->need_rotate = TRUE;
+	}
+	return error;
+}
+
+static void journal_written(struct journal *journal, size_t size, bool sync)
+{
+	journal->offset += size;
+	journal_last_segment(journal)->size = journal->offset;
+	journal->next_seq = journal->staged_next_seq;
+	journal->unsynced = !sync;
+	if (sync)
+		timeout_remove(&journal->to_sync);
+	else if (journal->to_sync == NULL &&
+		 journal->fsync != JOURNAL_FSYNC_NEVER) {
+		journal->to_sync = timeout_add(JOURNAL_SYNC_MSECS,
+					       journal_sync_timeout, journal);
+	}
+	if (journal->fail_since != 0)
+		journal_recovered(journal);
+}
+
+static void journal_apply_op(struct journal *journal, const buffer_t *stage,
+			     const struct journal_op *op)
+{
+	const unsigned char *data = stage->data;
+	struct journal_entry entry;
+	const char *error;
+
+	data += op->pos;
+	if (journal_entry_decode(data[2], data + JOURNAL_FRAME_HEADER_SIZE,
+				 op->size - JOURNAL_FRAME_HEADER_SIZE,
+				 &entry, &error) < 0)
+		i_panic("journal: can't read what was just written: %s", error);
+	ledger_apply(journal->ledger, &entry);
+}
+
+static bool journal_wants_sync(struct journal *journal)
+{
+	const struct journal_op *op;
+
+	if (journal->fsync != JOURNAL_FSYNC_OPTIMIZED)
+		return journal->fsync == JOURNAL_FSYNC_ALWAYS;
+	array_foreach(&journal->ops, op) {
+		if (op->sync)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static void journal_flush_real(struct journal *journal)
+{
+	ARRAY_TYPE(journal_op) ops = journal->ops;
+	uint64_t old_seq = journal->next_seq;
+	const struct journal_op *op;
+	bool sync = journal_wants_sync(journal);
+	const char *error, *rotate_error;
+	buffer_t *stage = journal->stage;
+
+	error = journal_write_stage(journal, sync);
+	i_free(journal->stage_error);
+	/* callbacks may stage again */
+	i_array_init(&journal->ops, 64);
+	journal->stage = buffer_create_dynamic(default_pool, 1024*16);
+	if (error != NULL) {
+		journal->staged_next_seq = journal->next_seq;
+		journal_fail(journal, error);
+	} else {
+		journal_written(journal, stage->used, sync);
+		array_foreach(&ops, op) T_BEGIN {
+			journal_apply_op(journal, stage, op);
+		} T_END;
+		if (journal->offset > journal->segment_size &&
+		    journal_rotate(journal, &rotate_error) < 0) {
+			/* the old one does as well */
+			i_error("journal: %s", rotate_error);
+			journal->segment_size = journal->offset * 2;
+		}
+	}
+	array_foreach(&ops, op) {
+		if (op->callback == NULL)
+			continue;
+		if (error != NULL)
+			journal->fail_count++;
+		op->callback(error, op->context);
+	}
+	array_free(&ops);
+	buffer_free(&stage);
+	if (journal->next_seq != old_seq && journal->commit_callback != NULL)
+		journal->commit_callback(journal->commit_context);
+}
+
+void journal_flush(struct journal *journal)
+{
+	timeout_remove(&journal->to_flush);
+	if (array_count(&journal->ops) == 0)
+		return;
+	T_BEGIN {
+		journal_flush_real(journal);
+	} T_END;
+}
