@@ -68,7 +68,7 @@ class Instance:
     def start(self):
         result = subprocess.run(
             [QUICKSTART, '--dir', self.dir, '--port', str(self.port), '--detach',
-             '--no-tour', '--no-install', '--build-dir', self.build,
+             '--no-tour', '--no-install', '--build-dir', self.build, '--no-build',
              '--mail', str(self.mail)],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
             check=False)
