@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# Part of quickstart: a private Dovecot 2.3 below DIR.
+# Part of quickstart: a private Dovecot below DIR. What is written differently
+# for Dovecot 2.3 and 2.4 stands in dovecot-2.3.sh and dovecot-2.4.sh.
 
 COLLEAGUES='alice bob carol dave erin'
 
@@ -62,7 +63,8 @@ link_modules()
 {
 	local system file
 
-	system=$(doveconf -c /dev/null -h mail_plugin_dir)
+	# shellcheck disable=SC1091
+	system=$(. /usr/lib/dovecot/dovecot-config && printf '%s' "$dovecot_moduledir")
 	rm -rf "$DIR/modules"
 	mkdir "$DIR/modules"
 	for file in "$system"/*; do
@@ -91,8 +93,7 @@ write_passwords()
 		# the owner of the mail sees it as his own
 		printf 'support:{PLAIN}pass:%s:%s::%s::%s %s\n' "$uid" "$gid" \
 			"$DIR/mail/users/support" \
-			"userdb_namespace/inbox/location=$OWNER_LOCATION" \
-			"userdb_namespace/team/disabled=yes"
+			"$OWNER_LOCATION" "userdb_namespace/team/disabled=yes"
 	} > "$DIR/passwd"
 	chown root:"$SERVICE_USER" "$DIR/passwd"
 	chmod 640 "$DIR/passwd"
@@ -111,23 +112,8 @@ write_acl()
 	chown "$MAIL_USER:" "$root/dovecot-acl"
 }
 
-# Maildir's INBOX lies in the root for its owner and in a folder of that name
-# for the others, unless told otherwise.
-choose_locations()
-{
-	local root=$DIR/mail/team
-
-	TEAM_LOCATION=$STORAGE:$root
-	OWNER_LOCATION=$STORAGE:$root
-	if [ "$STORAGE" = maildir ]; then
-		OWNER_LOCATION=$OWNER_LOCATION:INBOX=$root/.INBOX
-	fi
-	TEAM_LOCATION=$TEAM_LOCATION:INDEXPVT=$DIR/mail/users/%u/team
-}
-
 write_dovecot_config()
 {
-	local plugins=acl imap_plugins='acl imap_acl'
 	local config=$DIR/dovecot.conf
 
 	mkdir -p "$DIR/mail/team" "$DIR/mail/users" "$JOURNAL_DIR"
@@ -138,13 +124,24 @@ write_dovecot_config()
 	write_passwords
 	write_acl
 	link_modules
+	{
+		printf '# Written by quickstart of dovecot-team at every start.\n'
+		write_config_first
+		write_common_config
+		write_config_auth
+		write_config_namespaces
+		write_config_plugins
+	} > "$config"
 	if [ "$TEAM" = yes ]; then
-		plugins='acl team'
-		imap_plugins='acl team imap_acl imap_team'
+		write_team_config >> "$config"
 	fi
+	printf '\n# your own settings, kept over restarts\n!include_try %s\n' "$DIR/local.conf" >> "$config"
+	doveconf -c "$config" > /dev/null || die "Dovecot does not accept $config."
+}
 
-	cat > "$config" <<END
-# Written by quickstart of dovecot-team at every start.
+write_common_config()
+{
+	cat <<END
 base_dir = $BASE_DIR
 state_dir = $DIR/state
 instance_name = team-quickstart
@@ -152,55 +149,12 @@ log_path = $DIR/log/dovecot.log
 protocols = imap lmtp submission
 listen = 127.0.0.1
 ssl = no
-disable_plaintext_auth = no
 auth_mechanisms = plain login
-auth_username_format = %Ln
 default_internal_user = $SERVICE_USER
 first_valid_uid = $(id -u "$MAIL_USER")
 mail_plugin_dir = $DIR/modules
-mail_plugins = $plugins
 mail_max_userip_connections = 1000
 shutdown_clients = yes
-
-passdb {
-  driver = passwd-file
-  args = $DIR/passwd
-}
-userdb {
-  driver = passwd-file
-  args = $DIR/passwd
-}
-
-namespace inbox {
-  type = private
-  inbox = yes
-  separator = /
-  location = $STORAGE:~/mail
-  mailbox Drafts {
-    auto = subscribe
-    special_use = \\Drafts
-  }
-  mailbox Sent {
-    auto = subscribe
-    special_use = \\Sent
-  }
-  mailbox Trash {
-    auto = subscribe
-    special_use = \\Trash
-  }
-}
-namespace team {
-  type = public
-  prefix = Team/
-  separator = /
-  location = $TEAM_LOCATION
-  subscriptions = no
-  list = yes
-  mailbox INBOX {
-    auto = subscribe
-  }
-}
-
 service imap-login {
   inet_listener imap {
     port = $PORT
@@ -223,24 +177,13 @@ service lmtp {
     user = $MAIL_USER
   }
 }
-protocol imap {
-  mail_plugins = $imap_plugins
-}
 hostname = support.example
 postmaster_address = postmaster@support.example
 recipient_delimiter = +
 submission_relay_host = 127.0.0.1
 submission_relay_port = $RELAY_PORT
 submission_relay_ssl = no
-plugin {
-  acl = vfile
-}
 END
-	if [ "$TEAM" = yes ]; then
-		write_team_config >> "$config"
-	fi
-	printf '\n# your own settings, kept over restarts\n!include_try %s\n' "$DIR/local.conf" >> "$config"
-	doveconf -c "$config" > /dev/null || die "Dovecot does not accept $config."
 }
 
 write_team_config()

@@ -117,7 +117,8 @@ check_installed()
 			die "$command is missing. Install it, or run without --no-install. Needed: $(needed_packages | tr '\n' ' ')"
 	done
 	case $(dovecot --version) in
-	2.3.*) ;;
-	*) die "Dovecot $(dovecot --version) is not supported by quickstart: it knows 2.3." ;;
+	2.3.*) DOVECOT_SERIES=2.3 ;;
+	2.4.*) DOVECOT_SERIES=2.4 ;;
+	*) die "Dovecot $(dovecot --version) is not supported by quickstart: it knows 2.3 and 2.4." ;;
 	esac
 }

@@ -26,10 +26,17 @@ int compat_service_settings_read(struct master_service *service,
 	    settings_get(master_service_get_event(service), info, 0, &set,
 			 error_r) < 0)
 		return -1;
-	/* never freed: they live as long as the process */
 	*set_r = set;
 	*base_dir_r = master_service_get_service_settings(service)->base_dir;
 	return 0;
+}
+
+void compat_service_settings_free(const void **_set)
+{
+	const struct compat_settings *set = *_set;
+
+	*_set = NULL;
+	settings_free(set);
 }
 
 #else
@@ -50,6 +57,12 @@ int compat_service_settings_read(struct master_service *service,
 	*set_r = sets[0];
 	*base_dir_r = master_service_settings_get(service)->base_dir;
 	return 0;
+}
+
+void compat_service_settings_free(const void **set)
+{
+	/* the master service's */
+	*set = NULL;
 }
 
 #endif

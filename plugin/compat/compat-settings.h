@@ -45,10 +45,11 @@ int compat_user_settings_read(struct mail_user *user, pool_t pool,
 			      const void **set_r, const char **error_r);
 
 /* Reads the settings of a service of its own, and base_dir. Returns 0 with
-   settings that live as long as the service, -1 with an error. */
+   settings to be freed before the master service is, -1 with an error. */
 int compat_service_settings_read(struct master_service *service,
 				 const struct setting_parser_info *info,
 				 const void **set_r, const char **base_dir_r,
 				 const char **error_r);
+void compat_service_settings_free(const void **set);
 
 #endif

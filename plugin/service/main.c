@@ -200,6 +200,7 @@ int main(int argc, char *argv[])
 	master_service_init_finish(master_service);
 	master_service_run(master_service, client_connected);
 	main_deinit();
+	service_settings_free(&set);
 	master_service_deinit(&master_service);
 	return 0;
 }

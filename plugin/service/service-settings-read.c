@@ -18,3 +18,11 @@ int service_settings_read(struct master_service *service,
 	*set_r = set;
 	return 0;
 }
+
+void service_settings_free(const struct team_settings **_set)
+{
+	const void *set = *_set;
+
+	*_set = NULL;
+	compat_service_settings_free(&set);
+}

@@ -20,8 +20,8 @@ static const struct setting_define team_setting_defines[] = {
 	DEF(STR_NOVARS, team_database),
 	DEF(STR_NOVARS, team_node),
 	DEF(STR_NOVARS, team_journal_dir),
-	DEF(ENUM, team_fsync),
-	DEF(ENUM, team_commit),
+	DEF(STR_NOVARS, team_fsync),
+	DEF(STR_NOVARS, team_commit),
 	DEF(TIME, team_claim_time),
 
 	SETTING_DEFINE_LIST_END
@@ -31,8 +31,8 @@ static const struct team_settings team_default_settings = {
 	.team_database = "",
 	.team_node = "",
 	.team_journal_dir = "/var/lib/dovecot/team",
-	.team_fsync = "optimized:always:never",
-	.team_commit = "local:remote",
+	.team_fsync = "optimized",
+	.team_commit = "local",
 	.team_claim_time = 30*60,
 };
 
@@ -53,6 +53,19 @@ bool team_node_name_is_valid(const char *name)
 			return FALSE;
 	}
 	return p > name && p - name <= TEAM_NODE_NAME_MAX;
+}
+
+/* Not SET_ENUM, whose error on Dovecot 2.3 doesn't name the setting. */
+static bool
+team_settings_one_of(const char *key, const char *value, const char *choices,
+		     const char **error_r)
+{
+	if (str_array_find(t_strsplit(choices, ":"), value))
+		return TRUE;
+	*error_r = t_strdup_printf("%s: \"%s\" is none of %s", key, value,
+				   t_strarray_join(t_strsplit(choices, ":"),
+						   ", "));
+	return FALSE;
 }
 
 bool team_settings_verify(const struct team_settings *set,
@@ -76,7 +89,10 @@ bool team_settings_verify(const struct team_settings *set,
 			set->team_claim_time);
 		return FALSE;
 	}
-	return TRUE;
+	return team_settings_one_of("team_fsync", set->team_fsync,
+				    "optimized:always:never", error_r) &&
+		team_settings_one_of("team_commit", set->team_commit,
+				     "local:remote", error_r);
 }
 
 static bool

@@ -13,7 +13,8 @@ from work import TIMEOUT  # noqa: E402
 
 @pytest.fixture(scope='session')
 def running():
-    made = instance.Instance('sdbox', settings='plugin {\n  team_timeout = %ds\n}\n' % TIMEOUT)
+    made = instance.Instance('sdbox', settings=instance.mail_settings(
+        team_timeout='%ds' % TIMEOUT))
     yield made
     crashes = made.crashes()
     # where no mail process was killed nothing may be left without an outcome

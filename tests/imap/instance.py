@@ -46,6 +46,18 @@ def wait_for(condition, timeout=10, interval=0.05):
         time.sleep(interval)
 
 
+def is_dovecot_2_3():
+    version = subprocess.run(['dovecot', '--version'], capture_output=True,
+                             text=True, check=True).stdout
+    return version.startswith('2.3.')
+
+
+def mail_settings(**values):
+    """Mail processes' settings in the form of the installed Dovecot."""
+    lines = ''.join('%s = %s\n' % pair for pair in values.items())
+    return 'plugin {\n%s}\n' % lines if is_dovecot_2_3() else lines
+
+
 class Instance:
     def __init__(self, storage, mail=0, settings=''):
         work, build = os.environ['TEAM_TEST_WORK'], os.environ['TEAM_TEST_BUILD']

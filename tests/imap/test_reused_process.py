@@ -9,11 +9,11 @@ from test_private_keywords import flags_of, listed, refreshed, store
 
 SETTINGS = '''
 service imap {
-  service_count = 0
+  %s
   process_limit = 1
   client_limit = 20
 }
-'''
+''' % ('service_count = 0' if instance.is_dovecot_2_3() else 'restart_request_count = unlimited')
 
 
 @pytest.fixture(scope='module')

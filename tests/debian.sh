@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# Part of tests/run: the same tests on another release of Debian, in a folder
+# that debootstrap fills. Processes, mounts and shared memory live in
+# namespaces of their own and go with the run, however it ends; what stays is
+# the folder, which the next run uses again.
+
+DEBIAN_CACHE=${TEAM_DEBIAN_CACHE:-/var/cache/dovecot-team}
+DEBIAN_COMPLETE=.dovecot-team-complete
+
+create_debian()
+{
+	local release=$1 root=$2
+
+	if ! command -v debootstrap > /dev/null; then
+		[ "$INSTALL" = yes ] || die "debootstrap is missing. Install it, or run without --no-install."
+		run_apt update || true
+		run_apt install --no-install-recommends debootstrap || apt_failed "Installing debootstrap failed"
+	fi
+	step "Creating Debian $release in $root"
+	rm -rf --one-file-system "$root.new"
+	mkdir -p "$(dirname "$root")"
+	# no mirror given: debootstrap's own default
+	run_child debootstrap --variant=minbase "$release" "$root.new" \
+		${TEAM_DEBIAN_MIRROR:+"$TEAM_DEBIAN_MIRROR"} > "$WORK/log/debootstrap.log" 2>&1 || {
+		tail -n 20 "$WORK/log/debootstrap.log"
+		die "Creating Debian $release failed."
+	}
+	touch "$root.new/$DEBIAN_COMPLETE"
+	rm -rf --one-file-system "$root"
+	mv "$root.new" "$root"
+}
+
+# Runs as the first process of the new namespaces: its end ends all others.
+# shellcheck disable=SC2016 # expanded by that shell
+ENTER_DEBIAN='
+set -e
+root=$1 source=$2
+shift 2
+mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+for device in null zero full random urandom tty; do
+	touch "$root/dev/$device"
+	mount --bind "/dev/$device" "$root/dev/$device"
+done
+mkdir -m 1777 "$root/dev/shm"
+ln -s /proc/self/fd "$root/dev/fd"
+mount -t proc proc "$root/proc"
+mount -t tmpfs -o mode=755 tmpfs "$root/run"
+mkdir -m 1777 "$root/run/lock"
+mkdir -p "$root/src"
+mount --bind "$source" "$root/src"
+mount -o remount,bind,ro "$root/src"
+exec chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+	LC_ALL=C.UTF-8 TEAM_TEST_STORAGES="${TEAM_TEST_STORAGES-sdbox mdbox maildir}" "$@"
+'
+
+# run_in_debian RELEASE COMMAND...: the sources are at /src, read-only.
+run_in_debian()
+{
+	local release=$1 root=$DEBIAN_CACHE/$1
+	shift
+
+	mkdir -p "$DEBIAN_CACHE"
+	exec 7> "$DEBIAN_CACHE/$release.lock"
+	flock -n 7 || { say "Waiting for another run in $root."; flock 7; }
+	[ -e "$root/$DEBIAN_COMPLETE" ] || create_debian "$release" "$root"
+	cp -L /etc/resolv.conf "$root/etc/resolv.conf"
+	# what a killed run has left
+	rm -rf --one-file-system "$root"/var/tmp/team-tests.*
+	run_child unshare --mount --pid --ipc --uts --fork --kill-child \
+		--propagation private sh -c "$ENTER_DEBIAN" sh "$root" "$SOURCE_DIR" "$@" 7>&-
+	local status=$?
+	[ "$KEEP" = yes ] || rm -rf --one-file-system "$root"/var/tmp/team-tests.*
+	return "$status"
+}
