@@ -73,13 +73,16 @@
      D <id> flag  <flag> <first-uid> <last-uid> <uidset>
          between first-uid and last-uid exactly the messages in <uidset>
          (may be empty) have the private flag or keyword <flag>. Only what was
-         changed elsewhere after <cursor>.
+         changed after <cursor>, on this node or another. Changes that the
+         colleague's sessions had begun before are waited for: whatever their
+         private index has that the answer lacks was begun later.
      D <id> claim <uid> <holder> <since> <until>
          every live claim in the mailbox; times in seconds since the epoch
      D <id> known <uidset>
          messages whose Message-ID the log already knows
      OK <id> <rev>               the new cursor
-     NO <id> unavailable         PostgreSQL is away: go on with what there is
+     NO <id> unavailable         PostgreSQL is away, or another session takes
+                                 long: go on with what there is
    WATCH   <id> <sid> <guid> <uidvalidity>
    UNWATCH <id> <sid> <guid> <uidvalidity>
      Starts and stops pushes about a mailbox for this session.

@@ -5,6 +5,7 @@
 #include "array.h"
 #include "guid.h"
 #include "hex-binary.h"
+#include "ioloop.h"
 #include "llist.h"
 #include "mail-namespace.h"
 #include "mail-search.h"
@@ -249,6 +250,7 @@ static void team_mailbox_close(struct mailbox *box)
 	team_mailbox_watch(box, FALSE);
 	team_mailbox_listed(tbox, FALSE);
 	team_keywords_reset(tbox);
+	timeout_remove(&tbox->to_retry);
 	tbox->module_ctx.super.close(box);
 }
 

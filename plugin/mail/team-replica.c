@@ -1,46 +1,34 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The private index as a replica of what PostgreSQL knows of the colleague's
    flags. Its header says up to which revision it has been brought; an index
-   that was lost, reset or renamed says 0 and is filled anew. */
+   that was lost, reset or renamed says 0 and is filled anew. What this node
+   did itself is fetched, too: it is there already, unless the index fell back
+   to an older state. */
 
 #include "team-common.h"
 #include "array.h"
+#include "hash.h"
 #include "ioloop.h"
-#include "imap-seqset.h"
-#include "imap-util.h"
 #include "index-storage.h"
 #include "index-sync-private.h"
 #include "mail-index-private.h"
 #include "mail-transaction-log.h"
-#include "team-protocol.h"
 #include "team-storage-private.h"
+#include "team-replica-private.h"
 
 #define REPLICA_EXT_NAME "team-replica"
 
-/* While PostgreSQL is away it is not asked at every command */
-#define SYNC_RETRY_SECS 1
+/* So often the state is asked for again because of messages that can't be seen
+   here yet. */
+#define AHEAD_TRIES_MAX 30
 /* Part of the private index's log that may be unsynced */
 #define LOG_UNSYNCED_MAX (16*1024)
 
 struct team_replica_header {
 	uint64_t rev;
 	uint32_t uidvalidity;
-	/* which flags were private then */
+	/* which flags were private, in which mailbox */
 	uint32_t private_id;
-};
-
-struct team_state_flag {
-	/* or a keyword */
-	enum mail_flags flag;
-	const char *keyword;
-	uint32_t first_uid, last_uid;
-	ARRAY_TYPE(seq_range) uids;
-};
-
-struct team_state {
-	pool_t pool;
-	uint64_t cursor, rev;
-	ARRAY(struct team_state_flag) flags;
 };
 
 static void team_replica_register(struct team_mailbox *tbox)
@@ -54,159 +42,38 @@ static void team_replica_register(struct team_mailbox *tbox)
 	}
 }
 
-static uint64_t team_replica_cursor(struct team_mailbox *tbox)
+static uint32_t team_replica_private_id(struct team_mailbox *tbox)
+{
+	return tbox->tuser->set->private_id ^ str_hash(tbox->guid);
+}
+
+void team_replica_begin(struct team_mailbox *tbox, struct team_state *state)
 {
 	struct mailbox *box = tbox->box;
 	const struct team_replica_header *hdr;
 	struct mail_index_view *view;
 	const void *data;
 	size_t size;
-	uint64_t rev = 0;
 
 	if (mailbox_open_index_pvt(box) <= 0 ||
 	    mail_index_refresh(box->index_pvt) < 0)
-		return 0;
+		return;
+	mail_transaction_log_get_head(box->index_pvt->log, &state->log_seq,
+				      &state->log_offset);
 	team_replica_register(tbox);
 	view = mail_index_view_open(box->index_pvt);
 	mail_index_get_header_ext(view, tbox->replica_ext_id, &data, &size);
 	hdr = data;
 	if (size >= sizeof(*hdr) && hdr->uidvalidity == tbox->uidvalidity &&
-	    hdr->private_id == tbox->tuser->set->private_id &&
-	    mail_index_get_header(view)->uid_validity == tbox->uidvalidity)
-		rev = hdr->rev;
+	    mail_index_get_header(view)->uid_validity == tbox->uidvalidity) {
+		state->replica = TRUE;
+		if (!tbox->refetch &&
+		    hdr->private_id == team_replica_private_id(tbox)) {
+			state->cursor = hdr->rev;
+			state->current = TRUE;
+		}
+	}
 	mail_index_view_close(&view);
-	return rev;
-}
-
-/*
- * The service's answer
- */
-
-static int
-team_state_add_flag(struct team_mailbox *tbox, struct team_state *state,
-		    const char *const *data)
-{
-	struct team_user *tuser = tbox->tuser;
-	struct team_state_flag flag;
-
-	if (str_array_length(data) < 5)
-		return -1;
-	i_zero(&flag);
-	flag.flag = imap_parse_system_flag(data[1]);
-	if (flag.flag == 0)
-		flag.keyword = data[1];
-	/* what is shared by now isn't the colleague's own any more */
-	if (flag.keyword == NULL ?
-	    (flag.flag & tuser->set->private_flags) == 0 :
-	    !team_keyword_is_private(tuser, flag.keyword))
-		return 0;
-	p_array_init(&flag.uids, state->pool, 8);
-	if (str_to_uint32(data[2], &flag.first_uid) < 0 ||
-	    str_to_uint32(data[3], &flag.last_uid) < 0 ||
-	    (*data[4] != '\0' &&
-	     imap_seq_set_nostar_parse(data[4], &flag.uids) < 0))
-		return -1;
-	array_push_back(&state->flags, &flag);
-	return 0;
-}
-
-static int
-team_state_add_claim(ARRAY_TYPE(team_claim) *claims, const char *const *data)
-{
-	struct team_claim claim;
-	intmax_t since, until;
-
-	if (str_array_length(data) < 5 ||
-	    str_to_uint32(data[1], &claim.uid) < 0 ||
-	    str_to_intmax(data[3], &since) < 0 ||
-	    str_to_intmax(data[4], &until) < 0)
-		return -1;
-	claim.holder = data[2];
-	claim.since = since;
-	claim.until = until;
-	array_push_back(claims, &claim);
-	return 0;
-}
-
-static int
-team_state_parse(struct team_mailbox *tbox, struct team_state *state,
-		 const struct team_answer *answer)
-{
-	ARRAY_TYPE(team_claim) claims;
-	const char *const *data;
-	int ret = 0;
-
-	if (answer->args[0] == NULL ||
-	    str_to_uint64(answer->args[0], &state->rev) < 0)
-		return -1;
-	t_array_init(&claims, 8);
-	array_foreach_elem(&answer->data, data) {
-		if (strcmp(data[0], "flag") == 0)
-			ret = team_state_add_flag(tbox, state, data);
-		else if (strcmp(data[0], "claim") == 0)
-			ret = team_state_add_claim(&claims, data);
-		else if (strcmp(data[0], "known") == 0 && data[1] != NULL &&
-			 *data[1] != '\0')
-			ret = imap_seq_set_nostar_parse(data[1],
-							&tbox->known_uids);
-		if (ret < 0)
-			return -1;
-	}
-	if (team_mailbox_apply_claims(tbox, &claims) < 0)
-		mailbox_set_index_error(tbox->box);
-	return 0;
-}
-
-static void team_state_free(struct team_state **_state)
-{
-	pool_t pool = (*_state)->pool;
-
-	*_state = NULL;
-	pool_unref(&pool);
-}
-
-struct team_state *team_replica_fetch(struct team_mailbox *tbox)
-{
-	struct team_user *tuser = tbox->tuser;
-	struct team_state *state;
-	struct team_answer answer;
-	const char *args[5], *error;
-	pool_t pool;
-
-	if (team_mailbox_identify(tbox) < 0 || tbox->uidvalidity == 0 ||
-	    !tbox->stale ||
-	    ioloop_time < tbox->next_sync)
-		return NULL;
-
-	pool = pool_alloconly_create("team state", 1024);
-	state = p_new(pool, struct team_state, 1);
-	state->pool = pool;
-	p_array_init(&state->flags, pool, 8);
-	team_replica_register(tbox);
-	state->cursor = tbox->refetch ? 0 : team_replica_cursor(tbox);
-
-	args[0] = tbox->guid;
-	args[1] = t_strdup_printf("%u", tbox->uidvalidity);
-	args[2] = t_strdup_printf("%"PRIu64, state->cursor);
-	args[3] = tbox->box->vname;
-	args[4] = NULL;
-	if (team_client_request(team_user_session(tuser), pool, "SYNC", args,
-				&answer, &error) < 0) {
-		e_error(tuser->user->event, "team: %s: %s is shown as it was "
-			"last known", error, tbox->box->vname);
-	} else if (answer.code != NULL) {
-		e_debug(tuser->user->event, "team: %s: %s is shown as it was "
-			"last known", answer.code, tbox->box->vname);
-	} else if (team_state_parse(tbox, state, &answer) < 0) {
-		e_error(tuser->user->event, "team: The service's answer about "
-			"%s is not understood", tbox->box->vname);
-	} else {
-		tbox->stale = tbox->refetch = FALSE;
-		return state;
-	}
-	tbox->next_sync = ioloop_time + SYNC_RETRY_SECS;
-	team_state_free(&state);
-	return NULL;
 }
 
 /*
@@ -255,6 +122,9 @@ team_replica_apply_flag(struct mail_index_view *view,
 	}
 	for (seq = seq1; seq <= seq2; seq++) {
 		rec = mail_index_lookup(view, seq);
+		if (array_is_created(&flag->skip) &&
+		    seq_range_exists(&flag->skip, rec->uid))
+			continue;
 		want = seq_range_exists(&flag->uids, rec->uid);
 		if (keywords != NULL) {
 			if (want == team_replica_has(view, seq, keywords))
@@ -273,33 +143,178 @@ team_replica_apply_flag(struct mail_index_view *view,
 		mail_index_keywords_unref(&keywords);
 }
 
+static bool
+team_state_flag_equals(const struct team_state_flag *f1,
+		       const struct team_state_flag *f2)
+{
+	return f1->flag == f2->flag &&
+		(f1->keyword == NULL ? f2->keyword == NULL :
+		 f2->keyword != NULL &&
+		 strcasecmp(f1->keyword, f2->keyword) == 0);
+}
+
+/* Takes the flag from all messages of which the answer doesn't speak. */
+static void
+team_replica_apply_but(const struct team_state *state,
+		       struct mail_index_view *view,
+		       struct mail_index_transaction *trans,
+		       struct team_state_flag *flag,
+		       ARRAY_TYPE(seq_range) *changed_uids)
+{
+	const struct team_state_flag *told;
+
+	/* applied already: what is told stays */
+	t_array_init(&flag->uids, 1);
+	t_array_init(&flag->skip, 8);
+	array_foreach(&state->flags, told) {
+		if (team_state_flag_equals(told, flag)) {
+			seq_range_array_add_range(&flag->skip, told->first_uid,
+						  told->last_uid);
+		}
+	}
+	team_replica_apply_flag(view, trans, flag, changed_uids);
+}
+
+/* Between what was asked and now: did another session change the colleague's
+   flags? Then the answer may be older than what is here. */
+static bool
+team_replica_was_changed(struct mail_index *index,
+			 const struct team_state *state)
+{
+	struct mail_transaction_log_view *log_view;
+	const struct mail_transaction_header *hdr;
+	const struct mail_index_record *rec, *end;
+	const void *data;
+	const char *reason;
+	uint32_t head_seq;
+	uoff_t head_offset;
+	bool reset, changed = FALSE;
+
+	mail_transaction_log_get_head(index->log, &head_seq, &head_offset);
+	if (head_seq == state->log_seq && head_offset == state->log_offset)
+		return FALSE;
+	log_view = mail_transaction_log_view_open(index->log);
+	if (mail_transaction_log_view_set(log_view, state->log_seq,
+					  state->log_offset, head_seq,
+					  head_offset, &reset, &reason) <= 0)
+		changed = TRUE;
+	while (!changed &&
+	       mail_transaction_log_view_next(log_view, &hdr, &data) > 0) {
+		switch (hdr->type & MAIL_TRANSACTION_TYPE_MASK) {
+		case MAIL_TRANSACTION_FLAG_UPDATE:
+		case MAIL_TRANSACTION_KEYWORD_UPDATE:
+		case MAIL_TRANSACTION_KEYWORD_RESET:
+			changed = TRUE;
+			break;
+		case MAIL_TRANSACTION_APPEND:
+			rec = data;
+			end = CONST_PTR_OFFSET(data, hdr->size);
+			for (; rec < end; rec++) {
+				if (rec->flags != 0)
+					changed = TRUE;
+			}
+			break;
+		}
+	}
+	mail_transaction_log_view_close(&log_view);
+	return changed;
+}
+
+static void
+team_replica_apply_all(struct team_mailbox *tbox,
+		       const struct team_state *state,
+		       struct mail_index_view *view,
+		       struct mail_index_transaction *trans,
+		       ARRAY_TYPE(seq_range) *changed_uids)
+{
+	static const enum mail_flags flags[] = {
+		MAIL_ANSWERED, MAIL_FLAGGED, MAIL_DELETED, MAIL_SEEN, MAIL_DRAFT
+	};
+	const ARRAY_TYPE(keywords) *names =
+		mail_index_get_keywords(tbox->box->index_pvt);
+	const struct team_state_flag *flag;
+	struct team_state_flag none;
+	unsigned int i;
+
+	array_foreach(&state->flags, flag)
+		team_replica_apply_flag(view, trans, flag, changed_uids);
+	if (state->cursor == 0 && state->replica) {
+		/* what PostgreSQL doesn't name isn't there */
+		i_zero(&none);
+		none.first_uid = 1;
+		none.last_uid = (uint32_t)-1;
+		for (i = 0; i < N_ELEMENTS(flags); i++) {
+			none.flag = flags[i] & tbox->tuser->set->private_flags;
+			if (none.flag != 0)
+				team_replica_apply_but(state, view, trans,
+						       &none, changed_uids);
+		}
+		none.flag = 0;
+		for (i = 0; i < array_count(names); i++) {
+			none.keyword = array_idx_elem(names, i);
+			if (team_keyword_is_private(tbox->tuser, none.keyword))
+				team_replica_apply_but(state, view, trans,
+						       &none, changed_uids);
+		}
+	}
+}
+
+/* Messages of which PostgreSQL knows, and this node's index doesn't yet. */
+static bool
+team_replica_is_ahead(const struct team_state *state,
+		      struct mail_index_view *view)
+{
+	uint32_t next_uid = mail_index_get_header(view)->next_uid;
+	const struct team_state_flag *flag;
+	const struct seq_range *range;
+	unsigned int count;
+
+	array_foreach(&state->flags, flag) {
+		range = array_get(&flag->uids, &count);
+		if (count > 0 && range[count - 1].seq2 >= next_uid)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Returns 1 if it was written, 0 if something stands against it now, -1 if it
+   can't be. */
 static int
 team_replica_write(struct team_mailbox *tbox, const struct team_state *state,
 		   ARRAY_TYPE(seq_range) *changed_uids)
 {
 	struct mail_index *index = tbox->box->index_pvt;
-	const struct team_state_flag *flag;
 	struct team_replica_header hdr;
+	struct mail_index_sync_ctx *sync_ctx;
 	struct mail_index_transaction *trans;
+	struct mail_index_sync_rec rec;
 	struct mail_index_view *view;
-	int ret;
+	int ret = 1;
 
-	if (mail_index_refresh(index) < 0)
+	/* locks out the colleague's other sessions */
+	if (mail_index_sync_begin(index, &sync_ctx, &view, &trans, 0) <= 0)
 		return -1;
+	if (team_replica_was_changed(index, state)) {
+		mail_index_sync_rollback(&sync_ctx);
+		return 0;
+	}
+	while (mail_index_sync_next(sync_ctx, &rec)) ;
 	team_replica_register(tbox);
-	view = mail_index_view_open(index);
-	trans = mail_index_transaction_begin(view,
-		MAIL_INDEX_TRANSACTION_FLAG_AVOID_FLAG_UPDATES);
-	array_foreach(&state->flags, flag)
-		team_replica_apply_flag(view, trans, flag, changed_uids);
-	i_zero(&hdr);
-	hdr.rev = state->rev;
-	hdr.uidvalidity = tbox->uidvalidity;
-	hdr.private_id = tbox->tuser->set->private_id;
-	mail_index_update_header_ext(trans, tbox->replica_ext_id, 0, &hdr,
-				     sizeof(hdr));
-	ret = mail_index_transaction_commit(&trans);
-	mail_index_view_close(&view);
+	team_replica_apply_all(tbox, state, view, trans, changed_uids);
+	if (team_replica_is_ahead(state, view) &&
+	    tbox->ahead_count++ < AHEAD_TRIES_MAX)
+		ret = 0;
+	else {
+		tbox->ahead_count = 0;
+		i_zero(&hdr);
+		hdr.rev = state->rev;
+		hdr.uidvalidity = tbox->uidvalidity;
+		hdr.private_id = team_replica_private_id(tbox);
+		mail_index_update_header_ext(trans, tbox->replica_ext_id, 0,
+					     &hdr, sizeof(hdr));
+	}
+	if (mail_index_sync_commit(&sync_ctx) < 0)
+		return -1;
 	return ret;
 }
 
@@ -364,22 +379,29 @@ void team_replica_apply(struct team_mailbox *tbox, struct team_state **_state,
 	struct index_mailbox_sync_context *ctx =
 		(struct index_mailbox_sync_context *)sync_ctx;
 	ARRAY_TYPE(seq_range) changed_uids;
+	int ret;
 
 	/* the cursor may stay behind where nothing came from elsewhere */
-	if (array_count(&state->flags) == 0 && state->cursor != 0) {
+	if (array_count(&state->flags) == 0 && state->current) {
 		team_state_free(_state);
 		return;
 	}
 	p_array_init(&changed_uids, state->pool, 16);
-	if (ctx->failed || mailbox_open_index_pvt(tbox->box) <= 0 ||
-	    team_replica_write(tbox, state, &changed_uids) < 0 ||
-	    team_replica_update_modseqs(tbox, &changed_uids) < 0) {
-		/* the cursor wasn't moved: it is tried again */
-		tbox->stale = TRUE;
-		tbox->next_sync = ioloop_time + SYNC_RETRY_SECS;
-	} else if (array_count(&changed_uids) > 0) {
-		team_replica_show(tbox, ctx);
+	if (ctx->failed || mailbox_open_index_pvt(tbox->box) <= 0)
+		ret = -1;
+	else {
+		ret = team_replica_write(tbox, state, &changed_uids);
+		if (ret >= 0 &&
+		    team_replica_update_modseqs(tbox, &changed_uids) < 0)
+			ret = -1;
 	}
+	/* the cursor wasn't moved: it is tried again */
+	if (ret > 0)
+		tbox->refetch = FALSE;
+	else
+		team_state_retry(tbox);
+	if (array_count(&changed_uids) > 0)
+		team_replica_show(tbox, ctx);
 	team_state_free(_state);
 }
 

@@ -97,6 +97,9 @@ struct team_mailbox {
 	bool refetch;
 	/* not before this time */
 	time_t next_sync;
+	struct timeout *to_retry;
+	/* answers in a row that told of messages not seen here */
+	unsigned int ahead_count;
 	bool opening_pvt;
 	bool watched;
 	bool listed;
@@ -326,7 +329,7 @@ void team_transaction_release_taken(struct team_transaction *tt);
 /* "claimed-<colleague>" as a keyword. */
 const char *team_claim_keyword(const char *colleague);
 
-/* team-replica.c */
+/* team-state.c, team-replica.c */
 /* The colleague's clients find private changes by the shared MODSEQ. Returns 0
    or -1. */
 int team_replica_update_modseqs(struct team_mailbox *tbox,

@@ -3,8 +3,10 @@
 
 #include "team-common.h"
 #include "array.h"
+#include "ioloop.h"
 #include "strnum.h"
 #include "uidset.h"
+#include "record.h"
 #include "team-protocol.h"
 #include "journal.h"
 #include "pg-conn.h"
@@ -18,6 +20,11 @@
 
 #include <stdlib.h>
 
+/* How long SYNC waits for changes that the colleague's other sessions have
+   begun: until then nobody knows whether the private index has them. */
+#define SYNC_INTENTS_MSECS 1000
+#define SYNC_INTENTS_CHECK_MSECS 5
+#define SYNC_CLIENT_GONE_SECS 1
 /* How long SYNC waits until what this node did before has been shipped. */
 #define SYNC_BARRIER_MSECS 3000
 /* Longest UID set in one data line, escaping included: digits need none. */
@@ -30,7 +37,10 @@ struct state_request {
 	uint32_t uidvalidity;
 	uint64_t cursor;
 
-	/* SYNC: answers to come */
+	/* SYNC: intents that came after this are none of its business */
+	uint64_t intents_before;
+	struct timeout *to_intents;
+	/* answers to come */
 	unsigned int left;
 	int64_t rev;
 	enum pg_action action;
@@ -226,9 +236,9 @@ static void sync_barrier_done(bool ok, void *context)
 	const char *mailbox_params[] = {
 		sreq->guid, uidvalidity, sreq->name
 	};
+	/* not for any node: the replica may have lost what this one did */
 	const char *flags_params[] = {
-		t_strdup_printf("%d", shipper_node_id(service->shipper)),
-		sreq->guid, uidvalidity, sreq->colleague,
+		"-1", sreq->guid, uidvalidity, sreq->colleague,
 		t_strdup_printf("%"PRIu64, sreq->cursor)
 	};
 	const char *claims_params[] = { sreq->guid, uidvalidity };
@@ -252,16 +262,87 @@ static void sync_barrier_done(bool ok, void *context)
 			N_ELEMENTS(claims_params), sync_claims_answer, sreq);
 }
 
+struct sync_intents {
+	const struct state_request *sreq;
+	bool found;
+};
+
+static void sync_find_intents(struct ledger_client *lclient, void *context)
+{
+	struct sync_intents *intents = context;
+	const struct state_request *sreq = intents->sreq;
+	const struct ledger_intent *intent;
+	struct team_record *record;
+	const char *error;
+
+	/* a process that is gone changes nothing any more */
+	if (lclient->last_seen != 0 &&
+	    lclient->last_seen + SYNC_CLIENT_GONE_SECS < ioloop_time)
+		return;
+	for (intent = lclient->intents; intent != NULL && !intents->found;
+	     intent = intent->next) {
+		if (intent->given_up || intent->at >= sreq->intents_before)
+			continue;
+		record = team_record_parse(intent->record,
+					   strlen(intent->record), &error);
+		if (record == NULL)
+			continue;
+		if (null_strcmp(team_record_get(record, "mailbox"),
+				sreq->guid) == 0 &&
+		    null_strcmp(team_record_get(record, "colleague"),
+				sreq->colleague) == 0)
+			intents->found = TRUE;
+		team_record_free(&record);
+	}
+}
+
+static bool sync_has_intents(struct state_request *sreq)
+{
+	struct team_service *service = sreq->client->service;
+	struct sync_intents intents = { .sreq = sreq };
+
+	journal_flush(service->journal);
+	if (ledger_intents_count(service->ledger) == 0)
+		return FALSE;
+	ledger_foreach(service->ledger, sync_find_intents, &intents);
+	return intents.found;
+}
+
+static void sync_begin(struct state_request *sreq)
+{
+	struct team_service *service = sreq->client->service;
+	struct journal_status status;
+
+	if (sync_has_intents(sreq)) {
+		if (sreq->intents_before + SYNC_INTENTS_MSECS * 1000 <
+		    journal_now(service->journal)) {
+			timeout_remove(&sreq->to_intents);
+			client_send_no(sreq->client, sreq->id,
+				       TEAM_CODE_UNAVAILABLE, "the colleague's "
+				       "other session isn't done yet");
+			state_request_free(sreq);
+			return;
+		}
+		if (sreq->to_intents == NULL) {
+			sreq->to_intents =
+				timeout_add_short(SYNC_INTENTS_CHECK_MSECS,
+						  sync_begin, sreq);
+		}
+		return;
+	}
+	timeout_remove(&sreq->to_intents);
+	journal_get_status(service->journal, &status);
+	(void)shipper_wait(service->shipper, status.last_seq,
+			   SYNC_BARRIER_MSECS, sync_barrier_done, sreq);
+}
+
 void command_sync(struct client *client, struct session *session,
 		  const struct team_request *req)
 {
 	struct team_service *service = client->service;
-	struct journal_status status;
-	struct state_request *sreq;
+	struct state_request *sreq = state_request_new(client, session, req);
 
 	journal_flush(service->journal);
-	journal_get_status(service->journal, &status);
-	sreq = state_request_new(client, session, req);
-	(void)shipper_wait(service->shipper, status.last_seq,
-			   SYNC_BARRIER_MSECS, sync_barrier_done, sreq);
+	sreq->intents_before = journal_now(service->journal) + 1;
+	sync_begin(sreq);
 }

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- Private flags: blocks, copies, moves, expunges, and what a node fetches.
 BEGIN;
-SELECT plan(47);
+SELECT plan(54);
 
 CREATE TEMP TABLE n AS SELECT tt.node('fl1') AS a, tt.node('fl2') AS b,
 	tt.node('fl3') AS c;
@@ -193,6 +193,44 @@ SELECT tt.send(a, tt.rec('copy', 'bob', 'Sp2', '{[1,5000]}',
 		FROM generate_series(1, 5000) i)))) FROM n;
 SELECT is(tt.flagged('alice', 'Sp2', '\Seen'), '{[1,5001)}',
 	'copied side by side');
+
+-- Keywords in other spellings.
+SELECT tt.send(a, tt.rec('flag', 'alice', 'Kw', '{[1,3000]}',
+	'{"p+my-Word": "{[1,3000]}"}')) FROM n;
+SELECT tt.send(b, tt.rec('flag', 'alice', 'Kw', '{[2,2],[2000,2000]}',
+	'{"p-MY-WORD": "{[2,2],[2000,2000]}"}'),
+	tt.rec('flag', 'alice', 'Kw', '{[4000,4000]}',
+	'{"p+my-word": "{[4000,4000]}"}'),
+	tt.rec('flag', 'alice', 'Kw', '{[1,1],[5000,5000]}',
+	'{"p+My-New": "{[1,1]}", "p+my-new": "{[5000,5000]}"}')) FROM n;
+SELECT is(tt.flagged('alice', 'Kw', 'my-Word'),
+	'{[1,2),[3,2000),[2001,3001),[4000,4001)}',
+	'a keyword is the same in any spelling');
+SELECT is((SELECT count(DISTINCT f.flag) FROM team.flag f
+	   JOIN team.mailbox m ON m.id = f.mailbox_id
+	   WHERE m.guid = tt.guid('Kw')), 2::bigint,
+	'and is stored in one, new ones too');
+SELECT tt.send(b, tt.rec('flag', 'alice', 'Kw2', '{[1,1]}',
+	'{"p+MY-word": "{[1,1]}"}'),
+	tt.rec('copy', 'bob', 'Kw2', '{[2,2]}', tt.from_box('Kw', '{[4000,4000]}')))
+	FROM n;
+SELECT is(tt.flagged('alice', 'Kw2', 'MY-word'), '{[1,3)}',
+	'a copy takes over the spelling of where it goes');
+
+-- Nobody knows whether it happened.
+SELECT is(pg_temp.sync(-1, 'alice', 'Kw2', tt.rev('Kw2')), NULL,
+	'nothing is new');
+CREATE TEMP TABLE r AS SELECT tt.rev('Kw2') AS rev;
+SELECT tt.send(a, tt.rec('gap', 'alice', 'Kw2', '{[1,2]}',
+	'{"outcome": "failed", "p-MY-WORD": "{[1,2]}", "p+\\Seen": "{[2,2]}"}'))
+	FROM n;
+SELECT is(tt.flagged('alice', 'Kw2', 'MY-word'), '{[1,3)}',
+	'a gap changes no flags');
+SELECT is((SELECT pg_temp.sync(-1, 'alice', 'Kw2', rev) FROM r),
+	'MY-word 1 1023 {[1,3)}; \Seen 1 1023 {}',
+	'but they have to be fetched');
+SELECT is((SELECT pg_temp.sync(-1, 'bob', 'Kw2', rev) FROM r), NULL,
+	'by that colleague');
 
 SELECT * FROM finish();
 ROLLBACK;

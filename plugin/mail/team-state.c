@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Asks the service for what PostgreSQL knows of a mailbox. */
+
+#include "team-common.h"
+#include "array.h"
+#include "ioloop.h"
+#include "imap-seqset.h"
+#include "imap-util.h"
+#include "mail-storage-private.h"
+#include "team-protocol.h"
+#include "team-storage-private.h"
+#include "team-replica-private.h"
+
+/* While PostgreSQL is away it is not asked at every command */
+#define SYNC_RETRY_SECS 1
+
+static int
+team_state_add_flag(struct team_mailbox *tbox, struct team_state *state,
+		    const char *const *data)
+{
+	struct team_user *tuser = tbox->tuser;
+	struct team_state_flag flag;
+
+	if (str_array_length(data) < 5)
+		return -1;
+	i_zero(&flag);
+	flag.flag = imap_parse_system_flag(data[1]);
+	if (flag.flag == 0)
+		flag.keyword = data[1];
+	/* what is shared by now isn't the colleague's own any more */
+	if (flag.keyword == NULL ?
+	    (flag.flag & tuser->set->private_flags) == 0 :
+	    !team_keyword_is_private(tuser, flag.keyword))
+		return 0;
+	p_array_init(&flag.uids, state->pool, 8);
+	if (str_to_uint32(data[2], &flag.first_uid) < 0 ||
+	    str_to_uint32(data[3], &flag.last_uid) < 0 ||
+	    (*data[4] != '\0' &&
+	     imap_seq_set_nostar_parse(data[4], &flag.uids) < 0))
+		return -1;
+	array_push_back(&state->flags, &flag);
+	return 0;
+}
+
+static int
+team_state_add_claim(ARRAY_TYPE(team_claim) *claims, const char *const *data)
+{
+	struct team_claim claim;
+	intmax_t since, until;
+
+	if (str_array_length(data) < 5 ||
+	    str_to_uint32(data[1], &claim.uid) < 0 ||
+	    str_to_intmax(data[3], &since) < 0 ||
+	    str_to_intmax(data[4], &until) < 0)
+		return -1;
+	claim.holder = data[2];
+	claim.since = since;
+	claim.until = until;
+	array_push_back(claims, &claim);
+	return 0;
+}
+
+static int
+team_state_parse(struct team_mailbox *tbox, struct team_state *state,
+		 const struct team_answer *answer)
+{
+	ARRAY_TYPE(team_claim) claims;
+	const char *const *data;
+	int ret = 0;
+
+	if (answer->args[0] == NULL ||
+	    str_to_uint64(answer->args[0], &state->rev) < 0)
+		return -1;
+	t_array_init(&claims, 8);
+	array_foreach_elem(&answer->data, data) {
+		if (strcmp(data[0], "flag") == 0)
+			ret = team_state_add_flag(tbox, state, data);
+		else if (strcmp(data[0], "claim") == 0)
+			ret = team_state_add_claim(&claims, data);
+		else if (strcmp(data[0], "known") == 0 && data[1] != NULL &&
+			 *data[1] != '\0')
+			ret = imap_seq_set_nostar_parse(data[1],
+							&tbox->known_uids);
+		if (ret < 0)
+			return -1;
+	}
+	if (team_mailbox_apply_claims(tbox, &claims) < 0)
+		mailbox_set_index_error(tbox->box);
+	return 0;
+}
+
+void team_state_free(struct team_state **_state)
+{
+	pool_t pool = (*_state)->pool;
+
+	*_state = NULL;
+	pool_unref(&pool);
+}
+
+static void team_state_retry_timeout(struct team_mailbox *tbox)
+{
+	struct mailbox *box = tbox->box;
+
+	timeout_remove(&tbox->to_retry);
+	if (box->notify_callback != NULL)
+		box->notify_callback(box, box->notify_context);
+}
+
+void team_state_retry(struct team_mailbox *tbox)
+{
+	tbox->stale = TRUE;
+	tbox->next_sync = ioloop_time + SYNC_RETRY_SECS;
+	/* in IDLE no command comes that would ask again */
+	if (tbox->box->notify_callback != NULL && tbox->to_retry == NULL) {
+		tbox->to_retry = timeout_add(SYNC_RETRY_SECS * 1000 + 100,
+					     team_state_retry_timeout, tbox);
+	}
+}
+
+struct team_state *team_replica_fetch(struct team_mailbox *tbox)
+{
+	struct team_user *tuser = tbox->tuser;
+	struct team_state *state;
+	struct team_answer answer;
+	const char *args[5], *error;
+	pool_t pool;
+
+	if (team_mailbox_identify(tbox) < 0 || tbox->uidvalidity == 0 ||
+	    !tbox->stale || ioloop_time < tbox->next_sync)
+		return NULL;
+
+	pool = pool_alloconly_create("team state", 1024);
+	state = p_new(pool, struct team_state, 1);
+	state->pool = pool;
+	p_array_init(&state->flags, pool, 8);
+	team_replica_begin(tbox, state);
+
+	args[0] = tbox->guid;
+	args[1] = t_strdup_printf("%u", tbox->uidvalidity);
+	args[2] = t_strdup_printf("%"PRIu64, state->cursor);
+	args[3] = tbox->box->vname;
+	args[4] = NULL;
+	if (team_client_request(team_user_session(tuser), pool, "SYNC", args,
+				&answer, &error) < 0) {
+		e_error(tuser->user->event, "team: %s: %s is shown as it was "
+			"last known", error, tbox->box->vname);
+	} else if (answer.code != NULL) {
+		e_debug(tuser->user->event, "team: %s: %s is shown as it was "
+			"last known", answer.code, tbox->box->vname);
+	} else if (team_state_parse(tbox, state, &answer) < 0) {
+		e_error(tuser->user->event, "team: The service's answer about "
+			"%s is not understood", tbox->box->vname);
+	} else if (state->rev < state->cursor) {
+		/* the database was set back: all of it, then */
+		tbox->refetch = TRUE;
+	} else {
+		tbox->stale = FALSE;
+		return state;
+	}
+	team_state_retry(tbox);
+	team_state_free(&state);
+	return NULL;
+}
