@@ -18,6 +18,44 @@ static inline bool compat_list_has_private_index(struct mailbox_list *list)
 #endif
 }
 
+/* In 2.3.16 a search matches mails inside search_next_nonblock(), with no hook
+   of its own for that. */
+static inline bool compat_search_has_match_hook(void)
+{
+#ifdef HAVE_SEARCH_NEXT_MATCH_MAIL
+	return TRUE;
+#else
+	return FALSE;
+#endif
+}
+
+static inline void
+compat_search_set_match_hook(struct mailbox_vfuncs *v,
+			     int (*func)(struct mail_search_context *ctx,
+					 struct mail *mail))
+{
+#ifdef HAVE_SEARCH_NEXT_MATCH_MAIL
+	v->search_next_match_mail = func;
+#else
+	(void)v;
+	(void)func;
+#endif
+}
+
+static inline int
+compat_search_match_mail(struct mailbox_vfuncs *super,
+			 struct mail_search_context *ctx, struct mail *mail)
+{
+#ifdef HAVE_SEARCH_NEXT_MATCH_MAIL
+	return super->search_next_match_mail(ctx, mail);
+#else
+	(void)super;
+	(void)ctx;
+	(void)mail;
+	i_unreached();
+#endif
+}
+
 /* Is the client's own connection encrypted? */
 static inline bool compat_user_tls(struct mail_user *user)
 {

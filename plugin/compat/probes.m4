@@ -55,6 +55,11 @@ AC_DEFUN([TEAM_COMPAT_PROBES], [
 ], [struct mailbox_list *list = NULL; return list->mail_set->mail_index_private_path != NULL;],
    [struct mailbox_list *list = NULL; return list->set.index_pvt_dir != NULL;])
 
+  TEAM_PROBE([HAVE_SEARCH_NEXT_MATCH_MAIL], [search_next_match_mail()], [
+#include "mail-storage-private.h"
+], [struct mailbox_vfuncs v = { .search_next_match_mail = NULL }; (void)v;],
+   [struct mailbox_vfuncs v = { .search_next_update_seq = NULL }; (void)v;])
+
   TEAM_PROBE([HAVE_STR_BEGINS_WITH], [str_begins_with()], [],
     [return str_begins_with("ab", "a");],
     [return str_begins("ab", "a");])

@@ -21,6 +21,8 @@ struct team_search_arg {
 struct team_search {
 	union mail_search_module_context module_ctx;
 	ARRAY(struct team_search_arg) args;
+	/* they are others right now */
+	bool swapped;
 };
 
 /* The private keyword's number in the private index, TEAM_KEYWORD_NONE if
@@ -141,7 +143,7 @@ static void team_search_swap(struct team_search *search)
 	struct team_search_arg *sarg;
 	ARRAY_TYPE(seq_range) old;
 
-	if (search == NULL)
+	if (search == NULL || search->swapped)
 		return;
 	array_foreach_modifiable(&search->args, sarg) {
 		old = sarg->arg->value.seqset;
@@ -174,7 +176,30 @@ team_search_next_match_mail(struct mail_search_context *ctx, struct mail *mail)
 	int ret;
 
 	team_search_swap(search);
-	ret = tbox->module_ctx.super.search_next_match_mail(ctx, mail);
+	ret = compat_search_match_mail(&tbox->module_ctx.super, ctx, mail);
+	team_search_swap(search);
+	return ret;
+}
+
+static bool
+team_search_super_next(struct mail_search_context *ctx, struct mail **mail_r,
+		       bool *tryagain_r)
+{
+	struct team_mailbox *tbox =
+		TEAM_BOX_CONTEXT_REQUIRE(ctx->transaction->box);
+	struct team_search *search = TEAM_SEARCH_CONTEXT(ctx);
+	bool ret;
+
+	if (search == NULL || compat_search_has_match_hook()) {
+		return tbox->module_ctx.super.search_next_nonblock(ctx, mail_r,
+								   tryagain_r);
+	}
+	/* it calls search_next_update_seq(), which then has nothing to do */
+	team_search_swap(search);
+	search->swapped = TRUE;
+	ret = tbox->module_ctx.super.search_next_nonblock(ctx, mail_r,
+							  tryagain_r);
+	search->swapped = FALSE;
 	team_search_swap(search);
 	return ret;
 }
@@ -188,8 +213,7 @@ team_search_next_nonblock(struct mail_search_context *ctx,
 	struct team_transaction *tt;
 	const struct team_claim *claim;
 
-	while (tbox->module_ctx.super.search_next_nonblock(ctx, mail_r,
-							   tryagain_r)) {
+	while (team_search_super_next(ctx, mail_r, tryagain_r)) {
 		/* MOVE never sees the messages that it may not move: then its
 		   answer fits what it did */
 		if (!team_transaction_is(t, "MOVE") ||
@@ -211,5 +235,5 @@ void team_search_hooks(struct mailbox_vfuncs *v)
 	v->search_deinit = team_search_deinit;
 	v->search_next_nonblock = team_search_next_nonblock;
 	v->search_next_update_seq = team_search_next_update_seq;
-	v->search_next_match_mail = team_search_next_match_mail;
+	compat_search_set_match_hook(v, team_search_next_match_mail);
 }
