@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Connections: handshake, lines in, answers and pushes out. */
+/* Connections: handshake, lines in, and what becomes of them. */
 
 #include "team-common.h"
 #include "array.h"
@@ -23,153 +23,18 @@
 
 /* Unanswered requests of a client; above, its input waits. */
 #define CLIENT_PENDING_MAX 1000
-/* Output that waits in the process before more is held back, or before the
-   client is given up since it doesn't take anything. */
-#define CLIENT_OUTPUT_FULL (256*1024)
+/* Output that waits in the process before the client is given up since it
+   doesn't take anything. */
 #define CLIENT_OUTPUT_MAX (64*1024*1024)
 #define CLIENT_SESSIONS_MAX 10000
 
 static struct team_service *clients_service;
 static struct connection_list *clients;
 static HASH_TABLE(char *, struct client *) clients_by_id;
-static struct client *push_clients;
-static struct timeout *to_push;
 
 static void client_destroy(struct connection *conn);
-static void client_push_flush(void *context);
 
 /* ---- output ---- */
-
-bool client_output_is_full(struct client *client)
-{
-	return client->conn.output != NULL &&
-		o_stream_get_buffer_used_size(client->conn.output) >
-		CLIENT_OUTPUT_FULL;
-}
-
-static void client_send(struct client *client, string_t *str)
-{
-	if (client->closed)
-		return;
-	str_append_c(str, '\n');
-	o_stream_nsend(client->conn.output, str_data(str), str_len(str));
-}
-
-void client_send_ok(struct client *client, uint64_t id, const char *args)
-{
-	T_BEGIN {
-		string_t *str = t_str_new(64);
-
-		str_printfa(str, "OK\t%"PRIu64, id);
-		if (args != NULL) {
-			str_append_c(str, '\t');
-			str_append(str, args);
-		}
-		client_send(client, str);
-	} T_END;
-}
-
-void client_send_no(struct client *client, uint64_t id, const char *code,
-		    const char *text)
-{
-	T_BEGIN {
-		string_t *str = t_str_new(128);
-
-		str_printfa(str, "NO\t%"PRIu64"\t%s\t", id, code);
-		str_append_tabescaped(str, text);
-		client_send(client, str);
-	} T_END;
-}
-
-void client_send_data(struct client *client, uint64_t id,
-		      const char *const *fields)
-{
-	T_BEGIN {
-		string_t *str = t_str_new(256);
-
-		str_printfa(str, "D\t%"PRIu64, id);
-		for (; *fields != NULL; fields++) {
-			str_append_c(str, '\t');
-			str_append_tabescaped(str, *fields);
-		}
-		client_send(client, str);
-	} T_END;
-}
-
-static void client_send_push(struct client *client, struct watch *watch)
-{
-	static const struct {
-		enum push_what what;
-		const char *name;
-	} whats[] = {
-		{ PUSH_FLAGS, "flags" },
-		{ PUSH_CLAIMS, "claims" },
-		{ PUSH_CHANGED, "changed" },
-	};
-	unsigned int i;
-	string_t *str;
-
-	for (i = 0; i < N_ELEMENTS(whats); i++) T_BEGIN {
-		if ((watch->pending & whats[i].what) != 0) {
-			str = t_str_new(128);
-			str_printfa(str, "PUSH\t%"PRIu64"\t%s\t%u\t%s",
-				    watch->session->sid, watch->box->guid,
-				    watch->box->uidvalidity, whats[i].name);
-			client_send(client, str);
-		}
-	} T_END;
-	watch->pending = 0;
-}
-
-static void client_send_pushes(struct client *client)
-{
-	struct session *session;
-	struct watch *watch;
-
-	o_stream_cork(client->conn.output);
-	for (session = client->sessions; session != NULL;
-	     session = session->next) {
-		for (watch = session->watches; watch != NULL;
-		     watch = watch->session_next) {
-			if (watch->pending != 0)
-				client_send_push(client, watch);
-		}
-	}
-	o_stream_uncork(client->conn.output);
-}
-
-static void client_push_remove(struct client *client)
-{
-	if (!client->push_pending)
-		return;
-	client->push_pending = FALSE;
-	DLLIST_REMOVE_FULL(&push_clients, client, push_prev, push_next);
-}
-
-static void client_push_flush(void *context ATTR_UNUSED)
-{
-	struct client *client, *next;
-
-	timeout_remove(&to_push);
-	for (client = push_clients; client != NULL; client = next) {
-		next = client->push_next;
-		/* it's told later, once, when it takes output again */
-		if (client_output_is_full(client))
-			continue;
-		client_push_remove(client);
-		client_send_pushes(client);
-	}
-}
-
-void client_push_later(struct client *client)
-{
-	if (client->push_pending || client->closed)
-		return;
-	client->push_pending = TRUE;
-	DLLIST_PREPEND_FULL(&push_clients, client, push_prev, push_next);
-	if (to_push == NULL)
-		to_push = timeout_add_short(0, client_push_flush, NULL);
-}
 
 static int client_flush(struct client *client)
 {
@@ -185,10 +50,7 @@ static int client_flush(struct client *client)
 	client_ref(client);
 	if (client->query != NULL)
 		command_query_continue(client);
-	if (!client->closed && client->push_pending) {
-		client_push_remove(client);
-		client_send_pushes(client);
-	}
+	client_push_now(client);
 	client_unref(&client);
 	return ret;
 }
@@ -535,7 +397,7 @@ void clients_init(struct team_service *service)
 void clients_deinit(void)
 {
 	connection_list_deinit(&clients);
-	timeout_remove(&to_push);
+	client_pushes_deinit();
 	hash_table_destroy(&clients_by_id);
 }
 

@@ -59,6 +59,11 @@ void client_send_data(struct client *client, uint64_t id,
 		      const char *const *fields);
 /* Notes that a session has a push to be sent. */
 void client_push_later(struct client *client);
+/* Sends what is noted, if there is something. */
+void client_push_now(struct client *client);
+/* Drops what is noted. */
+void client_push_remove(struct client *client);
+void client_pushes_deinit(void);
 /* Is there so much output waiting that more should wait? */
 bool client_output_is_full(struct client *client);
 

@@ -58,7 +58,7 @@ struct pg_conn {
 	int64_t hwm;
 
 	char *last_error;
-	time_t away_since, error_logged;
+	time_t away_since, ready_at, error_logged;
 	/* the last attempt to connect failed */
 	bool hopeless;
 	/* libpq couldn't take a request */
@@ -71,5 +71,24 @@ int pg_conn_setup_send(struct pg_conn *conn, const char **error_r);
    more to come, -1 with an error. */
 int pg_conn_setup_result(struct pg_conn *conn, PGresult *result,
 			 const char **error_r);
+
+/* Something may be sent. */
+void pg_conn_output(struct pg_conn *conn);
+/* There is something to read. */
+void pg_conn_input(struct pg_conn *conn);
+/* The connection, or the attempt to make one, failed: tries again later.
+   Requests that were sent get the error. */
+void pg_conn_failed(struct pg_conn *conn, const char *error);
+/* It is set up. */
+void pg_conn_ready(struct pg_conn *conn);
+
+/* Sends a request on a connection that is ready. */
+void pg_conn_send(struct pg_conn *conn, struct pg_request *req);
+/* Fails the requests of a list, not those that their callbacks add. sent: they
+   may have been carried out. */
+void pg_requests_fail(struct pg_conn *conn, struct pg_request **head,
+		      struct pg_request **tail, const char *error, bool sent);
+/* Fails those that wait for the connection. */
+void pg_conn_fail_waiting(struct pg_conn *conn);
 
 #endif

@@ -62,7 +62,8 @@ struct shipper {
 	ARRAY(struct shipper_record) batch;
 	/* what of the batch was shipped, and what is being shipped */
 	unsigned int batch_done, batch_sent;
-	/* at most that many at once, to find the one that isn't taken */
+	/* At most that many at once: less to find the one that isn't taken,
+	   and while PostgreSQL takes too long for more. */
 	unsigned int batch_limit;
 	bool in_flight;
 	time_t sent_at;
@@ -188,7 +189,6 @@ static void shipper_drop_batch(struct shipper *shipper)
 	array_clear(&shipper->batch);
 	p_clear(shipper->batch_pool);
 	shipper->batch_done = shipper->batch_sent = 0;
-	shipper->batch_limit = SHIPPER_BATCH_RECORDS;
 }
 
 static void shipper_retry(struct shipper *shipper)
@@ -339,7 +339,8 @@ static void shipper_shipped(struct shipper *shipper, const PGresult *result)
 	shipper->retry_msecs = 0;
 	i_free(shipper->last_error);
 	shipper->batch_done += shipper->batch_sent;
-	shipper->batch_limit = SHIPPER_BATCH_RECORDS;
+	shipper->batch_limit = I_MIN(shipper->batch_limit * 2,
+				     SHIPPER_BATCH_RECORDS);
 	shipper_set_shipped(shipper, record->seq);
 	shipper_next(shipper);
 }
@@ -351,6 +352,12 @@ static void shipper_set_error(struct shipper *shipper, const char *error)
 		i_error("PostgreSQL: shipping records failed: %s", error);
 	i_free(shipper->last_error);
 	shipper->last_error = i_strdup(error);
+}
+
+/* Tries with less the next time. */
+static void shipper_halve_batch(struct shipper *shipper)
+{
+	shipper->batch_limit = I_MAX(shipper->batch_sent / 2, 1);
 }
 
 static void
@@ -366,17 +373,22 @@ shipper_answer(const struct pg_answer *answer, void *context)
 	switch (answer->action) {
 	case PG_ACTION_RECONNECT:
 		/* shipper_ready() goes on */
+		if (answer->unknown &&
+		    shipper->sent_at + SHIPPER_STALLED_SECS <= ioloop_time)
+			shipper_halve_batch(shipper);
 		break;
 	case PG_ACTION_RESYNC:
 		pg_conn_reconnect(shipper->conn, answer->error);
 		break;
 	case PG_ACTION_RETRY:
+		/* it may have been a timeout */
+		shipper_halve_batch(shipper);
 		shipper_set_error(shipper, answer->error);
 		shipper_retry_later(shipper);
 		break;
 	case PG_ACTION_GIVE_UP:
 		if (shipper->batch_sent > 1) {
-			shipper->batch_limit = shipper->batch_sent / 2;
+			shipper_halve_batch(shipper);
 			shipper_next(shipper);
 		} else if (shipper_replace(shipper, answer->error))
 			shipper_next(shipper);

@@ -37,7 +37,8 @@ int pg_get_uid(const PGresult *result, int row, int column, uint32_t *uid_r);
 struct team_record *
 service_record_new(struct team_service *service, const char *action,
 		   const char *outcome, const struct session *session);
-/* Sets a key; a value that isn't valid is left out, with an error in the log. */
+/* Sets a key; a value that isn't valid is left out, with an error in the
+   log. */
 void service_record_set(struct team_record *record, const char *key,
 			const char *value);
 /* Frees the record and returns its text, from the data stack. */

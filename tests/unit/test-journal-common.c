@@ -24,7 +24,7 @@ void test_dir_init(void)
 	const char *tmp = getenv("TMPDIR");
 
 	i_snprintf(test_dir_buf, sizeof(test_dir_buf), "%s/team-test.XXXXXX",
-		   tmp == NULL ? "/tmp" : tmp);
+		   tmp == NULL ? P_tmpdir : tmp);
 	test_dir = mkdtemp(test_dir_buf);
 	ck_assert_ptr_nonnull(test_dir);
 }
