@@ -74,7 +74,9 @@ struct service_settings team_settings_service_settings = {
 
 	.drop_priv_before_exec = FALSE,
 
-	.process_min_avail = 0,
+	/* what the journal holds is shipped after a restart without waiting for
+	   a client */
+	.process_min_avail = 1,
 	.process_limit = 1,
 	.client_limit = 10000,
 	/* it ships what the journal holds without any client, too */
