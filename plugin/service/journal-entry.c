@@ -41,10 +41,12 @@ void journal_entry_encode(string_t *dest, const struct journal_entry *entry)
 		break;
 	case JOURNAL_ENTRY_RECORDS:
 		str_printfa(dest, "%s\t%"PRIu64"\t%"PRIu64"\t%"PRIu64
-			    "\t%u\t%"PRIu64"\t%d\n%s",
+			    "\t%u\t%"PRIu64"\t%d",
 			    client_id, entry->id, entry->txn, entry->first_seq,
-			    entry->count, entry->at, entry->resolves,
-			    entry->records);
+			    entry->count, entry->at, entry->resolves);
+		if (entry->salt != NULL)
+			str_printfa(dest, "\t%s", entry->salt);
+		str_printfa(dest, "\n%s", entry->records);
 		break;
 	case JOURNAL_ENTRY_ABORT:
 		str_printfa(dest, "%s\t%"PRIu64"\t%"PRIu64"\t%"PRIu64,
@@ -53,6 +55,10 @@ void journal_entry_encode(string_t *dest, const struct journal_entry *entry)
 	case JOURNAL_ENTRY_BASE:
 		str_printfa(dest, "%"PRIu64"\t", entry->at);
 		append_base(dest, entry);
+		break;
+	case JOURNAL_ENTRY_TREE:
+		str_printfa(dest, "%"PRIu64"\t%"PRIu64"\t%s", entry->at,
+			    entry->first_seq, entry->tree);
 		break;
 	}
 }
@@ -128,6 +134,7 @@ static int decode_records(const char *const *args, const char *rest,
 	    entry->count != count_lines(rest))
 		return -1;
 	entry->resolves = resolves;
+	entry->salt = args[7];
 	return 0;
 }
 
@@ -164,12 +171,17 @@ static int decode_args(const char *const *args, const char *rest,
 	case JOURNAL_ENTRY_PREPARE:
 		return count == 5 ? decode_prepare(args, rest, entry) : -1;
 	case JOURNAL_ENTRY_RECORDS:
-		return count == 7 ? decode_records(args, rest, entry) : -1;
+		return count == 7 || count == 8 ?
+			decode_records(args, rest, entry) : -1;
 	case JOURNAL_ENTRY_ABORT:
 		return count == 4 ? decode_abort(args, entry) : -1;
 	case JOURNAL_ENTRY_BASE:
 		return count == 2 && str_to_uint64(args[0], &entry->at) == 0 ?
 			parse_base(args[1], entry) : -1;
+	case JOURNAL_ENTRY_TREE:
+		entry->tree = count == 3 ? args[2] : "";
+		return count == 3 && str_to_uint64(args[0], &entry->at) == 0 ?
+			str_to_uint64(args[1], &entry->first_seq) : -1;
 	}
 	return -1;
 }
@@ -194,7 +206,7 @@ int journal_entry_decode(uint8_t type, const void *payload, size_t size,
 	if (rest != NULL)
 		entry_r->records = ++rest;
 	if (type != JOURNAL_ENTRY_SEGMENT && type != JOURNAL_ENTRY_BASE &&
-	    strcmp(args[0], NO_CLIENT) != 0)
+	    type != JOURNAL_ENTRY_TREE && strcmp(args[0], NO_CLIENT) != 0)
 		entry_r->client_id = args[0];
 	return decode_args(args, rest, entry_r, error_r);
 }

@@ -18,7 +18,9 @@ enum journal_entry_type {
 	/* a transaction given back without any record */
 	JOURNAL_ENTRY_ABORT = 'A',
 	/* what to add to numbers in the journal to get the log's */
-	JOURNAL_ENTRY_BASE = 'B'
+	JOURNAL_ENTRY_BASE = 'B',
+	/* the tree of all records before it */
+	JOURNAL_ENTRY_TREE = 'T'
 };
 
 /* The format of segments. Others are refused. */
@@ -48,12 +50,17 @@ struct journal_entry {
 	/* PREPARE */
 	bool given_up;
 
-	/* RECORDS; SEGMENT: the first number in it */
+	/* RECORDS; SEGMENT: the first number in it; TREE: its first leaf's */
 	uint64_t first_seq;
 	unsigned int count;
 	enum journal_resolves resolves;
 	/* PREPARE (one), RECORDS (count): joined by LF */
 	const char *records;
+	/* RECORDS: what the records' salts come from, in hex; NULL if they were
+	   written before there was a tree */
+	const char *salt;
+	/* TREE: size and frontier; at is when it was begun */
+	const char *tree;
 
 	/* SEGMENT, BASE */
 	int64_t base;

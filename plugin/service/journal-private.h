@@ -4,6 +4,7 @@
 
 /* For the files that make up the journal. */
 
+#include "journal-tree.h"
 #include "journal.h"
 #include "journal-segment.h"
 
@@ -46,6 +47,8 @@ struct journal {
 	/* grows when a segment's file is replaced */
 	unsigned int generation;
 	int hint_fd;
+
+	struct journal_tree tree;
 
 	buffer_t *stage;
 	ARRAY_TYPE(journal_op) ops;

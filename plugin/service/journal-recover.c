@@ -154,7 +154,16 @@ static void recover_part(const struct journal_scan_part *part, void *context)
 	case JOURNAL_ENTRY_RECORDS:
 		if (!recover_records(r, &entry))
 			return;
-		/* fall through */
+		journal_tree_append(journal, &entry);
+		ledger_apply(journal->ledger, &entry);
+		break;
+	case JOURNAL_ENTRY_TREE:
+		if (journal_tree_adopt(journal, &entry) < 0) {
+			r->fatal_error = t_strdup_printf("%s: invalid tree at "
+				"offset %"PRIu64, r->segment->path,
+				part->offset);
+		}
+		break;
 	default:
 		ledger_apply(journal->ledger, &entry);
 		break;
@@ -328,6 +337,7 @@ int journal_recover(struct journal *journal, ARRAY_TYPE(const_string) *gaps,
 	}
 	if (count == 0) {
 		journal->next_seq = 1;
+		journal_tree_begin(journal, 1);
 		return journal_rotate(journal, error_r);
 	}
 	journal->next_seq = next_seq;

@@ -5,6 +5,9 @@
 #include "array.h"
 #include "buffer.h"
 #include "ioloop.h"
+#include "randgen.h"
+#include "str.h"
+#include "unichar.h"
 #include "journal-frame.h"
 #include "journal-gap.h"
 #include "journal-private.h"
@@ -64,6 +67,28 @@ static const char *const *journal_fail_details(struct journal *journal)
 
 /* ---- staging and writing ---- */
 
+/* What the records' salts are derived from. */
+static const char *journal_new_salt(void)
+{
+	unsigned char salt[TEAM_SALT_SIZE];
+	char *hex = t_malloc_no0(TEAM_SALT_SIZE * 2 + 1);
+
+	random_fill(salt, sizeof(salt));
+	team_hex_encode(salt, sizeof(salt), hex);
+	return hex;
+}
+
+/* PostgreSQL takes UTF-8 only, and the tree is to have what the log has. */
+static const char *journal_valid_text(const char *text)
+{
+	string_t *valid;
+
+	valid = t_str_new(64);
+	return uni_utf8_get_valid_data((const unsigned char *)text,
+				       strlen(text), valid) ?
+		text : str_c(valid);
+}
+
 static uint64_t
 journal_stage_op(struct journal *journal, const struct journal_entry *_entry,
 		 bool sync, journal_callback_t *callback, void *context)
@@ -74,6 +99,8 @@ journal_stage_op(struct journal *journal, const struct journal_entry *_entry,
 	if (entry.type == JOURNAL_ENTRY_RECORDS) {
 		entry.first_seq = journal->staged_next_seq;
 		journal->staged_next_seq += entry.count;
+		entry.records = journal_valid_text(entry.records);
+		entry.salt = journal_new_salt();
 	}
 	op = array_append_space(&journal->ops);
 	op->pos = journal->stage->used;
@@ -221,6 +248,8 @@ static void journal_apply_op(struct journal *journal, const buffer_t *stage,
 				 op->size - JOURNAL_FRAME_HEADER_SIZE,
 				 &entry, &error) < 0)
 		i_panic("journal: can't read what was just written: %s", error);
+	if (entry.type == JOURNAL_ENTRY_RECORDS)
+		journal_tree_append(journal, &entry);
 	ledger_apply(journal->ledger, &entry);
 }
 

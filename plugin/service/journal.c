@@ -161,6 +161,21 @@ static void journal_stage_found_gaps(struct journal *journal,
 	}
 }
 
+/* Begins a tree if there was none, or if the journal was damaged and what is
+   left of it doesn't continue it. */
+static void journal_continue_tree(struct journal *journal)
+{
+	struct journal_entry entry;
+
+	if (journal->tree.active &&
+	    journal->tree.first_seq + journal->tree.tree.size ==
+	    journal->next_seq)
+		return;
+	journal_tree_begin(journal, journal->next_seq);
+	journal_tree_entry(journal, &entry);
+	(void)journal_stage(journal, &entry, TRUE, NULL, NULL);
+}
+
 int journal_open(const struct journal_settings *set, struct ledger *ledger,
 		 unsigned int wait_msecs, struct journal **journal_r,
 		 const char **error_r)
@@ -189,6 +204,7 @@ int journal_open(const struct journal_settings *set, struct ledger *ledger,
 	journal->unsynced = TRUE;
 	(void)journal_sync(journal);
 	journal_read_hint(journal);
+	journal_continue_tree(journal);
 	journal_stage_found_gaps(journal, &gaps);
 	*journal_r = journal;
 	return 0;
@@ -257,6 +273,7 @@ static void journal_drop_shipped(struct journal *journal)
 int journal_rotate(struct journal *journal, const char **error_r)
 {
 	buffer_t *buf;
+	struct journal_entry tree_entry;
 	time_t seen_since = time(NULL) - JOURNAL_CLIENT_KEEP_SECS;
 	uint64_t size;
 	int fd;
@@ -271,6 +288,10 @@ int journal_rotate(struct journal *journal, const char **error_r)
 	journal_segment_begin(buf, journal->next_seq, journal->node,
 			      journal_now(journal), journal->base_known,
 			      journal->base);
+	if (journal->tree.active) {
+		journal_tree_entry(journal, &tree_entry);
+		journal_segment_append(buf, buf->used, &tree_entry);
+	}
 	ledger_snapshot(journal->ledger, seen_since, snapshot_entry, buf);
 	fd = journal_segment_write(journal->dir, journal->next_seq, buf,
 				   error_r);

@@ -238,6 +238,7 @@ void ledger_apply(struct ledger *ledger, const struct journal_entry *entry)
 	switch (entry->type) {
 	case JOURNAL_ENTRY_SEGMENT:
 	case JOURNAL_ENTRY_BASE:
+	case JOURNAL_ENTRY_TREE:
 		return;
 	case JOURNAL_ENTRY_CLIENT:
 		apply_client(client, entry);

@@ -13,6 +13,7 @@
 #include "pg-conn.h"
 #include "shipper.h"
 #include "box.h"
+#include "checkpoints.h"
 #include "client.h"
 #include "intents.h"
 #include "service.h"
@@ -122,6 +123,8 @@ static void main_init(const struct team_settings *set)
 	service.boxes = boxes_init();
 	service.shipper = shipper_init(service.journal, set->team_database);
 	service.state = state_init(&service);
+	if (checkpoints_init(&service, &service.checkpoints, &error) < 0)
+		i_fatal("Can't sign checkpoints: %s", error);
 	clients_init(&service);
 	intents_init(&service);
 }
@@ -147,8 +150,9 @@ static void main_ship_rest(void)
 		return;
 	to = timeout_add(SHUTDOWN_SHIP_MSECS, ship_timeout, &timed_out);
 	io_loop_set_running(current_ioloop);
-	while (!timed_out && !shipper_is_idle(service.shipper) &&
-	       shipper_is_connected(service.shipper))
+	while (!timed_out && shipper_is_connected(service.shipper) &&
+	       (!shipper_is_idle(service.shipper) ||
+		!checkpoints_are_sent(service.checkpoints)))
 		io_loop_handler_run(current_ioloop);
 	timeout_remove(&to);
 }
@@ -162,8 +166,10 @@ static void main_deinit(void)
 	clients_deinit();
 	intents_deinit();
 	journal_flush(service.journal);
+	checkpoints_write(service.checkpoints);
 	main_ship_rest();
 	state_deinit(&service.state);
+	checkpoints_deinit(&service.checkpoints);
 	shipper_deinit(&service.shipper);
 	journal_close(&service.journal);
 	boxes_deinit(&service.boxes);

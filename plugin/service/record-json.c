@@ -48,6 +48,20 @@ static void append_uidset(string_t *dest, const char *value)
 	free(text);
 }
 
+void record_json_append_proof(string_t *dest, const unsigned char *salt,
+			      const struct team_hash *leaf)
+{
+	char salt_hex[TEAM_SALT_SIZE * 2 + 1], leaf_hex[TEAM_HASH_HEX_SIZE];
+
+	team_hex_encode(salt, TEAM_SALT_SIZE, salt_hex);
+	team_hex_encode(leaf->bytes, TEAM_HASH_SIZE, leaf_hex);
+	/* into the object that was just ended */
+	i_assert(str_len(dest) > 0 && str_c(dest)[str_len(dest) - 1] == '}');
+	str_truncate(dest, str_len(dest) - 1);
+	str_printfa(dest, ",\"_salt\":\"%s\",\"_leaf\":\"%s\"}", salt_hex,
+		    leaf_hex);
+}
+
 int record_json_append(string_t *dest, int64_t seq, const char *text,
 		       const char **error_r)
 {

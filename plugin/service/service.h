@@ -13,6 +13,7 @@ struct team_service {
 	struct pg_conn *requests;
 	struct boxes *boxes;
 	struct state *state;
+	struct checkpoints *checkpoints;
 	time_t started;
 
 	/* of connected clients */

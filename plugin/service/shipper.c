@@ -9,6 +9,7 @@
 #include "strnum.h"
 #include "journal.h"
 #include "journal-gap.h"
+#include "journal-tree.h"
 #include "pg-conn.h"
 #include "record-json.h"
 #include "shipper.h"
@@ -38,6 +39,10 @@ struct shipper_wait {
 struct shipper_record {
 	uint64_t seq;
 	const char *text;
+	/* as it stands in the journal, whatever takes its place */
+	bool have_leaf;
+	unsigned char salt[TEAM_SALT_SIZE];
+	struct team_hash leaf;
 	/* how often it was replaced by less */
 	unsigned int replaced;
 };
@@ -166,14 +171,16 @@ static bool shipper_settle_base(struct shipper *shipper)
 				    hwm + 1, 0);
 		}
 	} else if (hwm - base > last) {
-		if (journal_set_base(journal, hwm - last) < 0)
+		if (journal_tree_restart(journal, last + 1) < 0 ||
+		    journal_set_base(journal, hwm - last) < 0)
 			return FALSE;
 		shipper_gap(shipper, "the journal was set back: it lacks "
 			    "records that the database has", last + base + 1,
 			    hwm);
 		base = hwm - last;
 	} else if (hwm - base < first - 1) {
-		if (journal_set_base(journal, hwm - (first - 1)) < 0)
+		if (journal_tree_restart(journal, first) < 0 ||
+		    journal_set_base(journal, hwm - (first - 1)) < 0)
 			return FALSE;
 		shipper_gap(shipper, "the database was set back: it lacks "
 			    "records that had been shipped", hwm + 1,
@@ -258,14 +265,21 @@ shipper_add_entry(struct shipper *shipper, const struct journal_entry *entry)
 	struct shipper_record *record;
 	uint64_t seq = entry->first_seq;
 	size_t size = 0;
+	unsigned int i;
 
 	records = t_strsplit(entry->records, "\n");
-	for (; *records != NULL; records++, seq++) {
+	for (i = 0; *records != NULL; records++, seq++, i++) {
 		if (seq <= shipper->shipped_seq)
 			continue;
 		record = array_append_space(&shipper->batch);
 		record->seq = seq;
 		record->text = p_strdup(shipper->batch_pool, *records);
+		record->have_leaf =
+			journal_entry_record_salt(entry, i, record->salt);
+		if (record->have_leaf) {
+			journal_record_leaf(*records, record->salt,
+					    &record->leaf);
+		}
 		size += strlen(*records);
 	}
 	return size;
@@ -434,6 +448,10 @@ static void shipper_send(struct shipper *shipper)
 	for (i = 0; i < count; i++) T_BEGIN {
 		str_append_c(json, i == 0 ? '[' : ',');
 		shipper_append_json(shipper, json, &records[i]);
+		if (records[i].have_leaf) {
+			record_json_append_proof(json, records[i].salt,
+						 &records[i].leaf);
+		}
 	} T_END;
 	str_append_c(json, ']');
 	params[0] = t_strdup_printf("%d", shipper->node_id);

@@ -46,6 +46,7 @@ static const struct pg_statement state_statements[] = {
 	  "SELECT guid, uidvalidity, uid, holder, "
 	  "extract(epoch FROM since)::bigint, "
 	  "extract(epoch FROM until)::bigint FROM team.claims(NULL)" },
+	{ "add_note", "SELECT team.add_note($1, $2, $3)" },
 	{ NULL, NULL }
 };
 

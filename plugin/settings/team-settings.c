@@ -8,6 +8,7 @@
 #include <ctype.h>
 
 #define CLAIM_TIME_MAX (30*24*60*60)
+#define CHECKPOINT_INTERVAL_MAX (24*60*60)
 
 static bool
 team_settings_check(void *_set, pool_t pool, const char **error_r);
@@ -23,6 +24,8 @@ static const struct setting_define team_setting_defines[] = {
 	DEF(STR_NOVARS, team_fsync),
 	DEF(STR_NOVARS, team_commit),
 	DEF(TIME, team_claim_time),
+	DEF(TIME, team_checkpoint_interval),
+	DEF(STR_NOVARS, team_checkpoint_command),
 
 	SETTING_DEFINE_LIST_END
 };
@@ -34,6 +37,8 @@ static const struct team_settings team_default_settings = {
 	.team_fsync = "optimized",
 	.team_commit = "local",
 	.team_claim_time = 30*60,
+	.team_checkpoint_interval = 60,
+	.team_checkpoint_command = "",
 };
 
 const struct setting_parser_info team_setting_parser_info = {
@@ -87,6 +92,20 @@ bool team_settings_verify(const struct team_settings *set,
 		*error_r = t_strdup_printf("team_claim_time: must be between "
 			"1 second and 30 days, not %u seconds",
 			set->team_claim_time);
+		return FALSE;
+	}
+	if (set->team_checkpoint_interval < 1 ||
+	    set->team_checkpoint_interval > CHECKPOINT_INTERVAL_MAX) {
+		*error_r = t_strdup_printf("team_checkpoint_interval: must be "
+			"between 1 second and 1 day, not %u seconds",
+			set->team_checkpoint_interval);
+		return FALSE;
+	}
+	if (set->team_checkpoint_command[0] != '\0' &&
+	    set->team_checkpoint_command[0] != '/') {
+		*error_r = t_strdup_printf("team_checkpoint_command: \"%s\" "
+			"doesn't begin with an absolute path",
+			set->team_checkpoint_command);
 		return FALSE;
 	}
 	return team_settings_one_of("team_fsync", set->team_fsync,

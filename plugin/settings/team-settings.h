@@ -20,6 +20,10 @@ struct team_settings {
 	const char *team_commit;
 	/* seconds */
 	unsigned int team_claim_time;
+	/* seconds between checkpoints, while there is anything new */
+	unsigned int team_checkpoint_interval;
+	/* program that is given each signed note, or "" */
+	const char *team_checkpoint_command;
 };
 
 extern const struct setting_parser_info team_setting_parser_info;

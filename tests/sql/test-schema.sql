@@ -51,8 +51,10 @@ SELECT is_empty($$SELECT c.oid::regclass FROM pg_class c
 SELECT results_eq($$SELECT c.oid::regclass::text FROM pg_class c
 	JOIN pg_namespace n ON n.oid = c.relnamespace
 	WHERE n.nspname = 'team' AND c.relkind IN ('r', 'p', 'v') AND
-	has_table_privilege('team_auditor', c.oid, 'SELECT')$$,
-	ARRAY['team.audit'], 'team_auditor may read the view and nothing else');
+	has_table_privilege('team_auditor', c.oid, 'SELECT')
+	ORDER BY c.relname COLLATE "C"$$,
+	ARRAY['team.audit', 'team.export', 'team.nodes', 'team.notes'],
+	'team_auditor may read the views and nothing else');
 SELECT is_empty($$SELECT c.oid::regclass FROM pg_class c
 	JOIN pg_namespace n ON n.oid = c.relnamespace
 	WHERE n.nspname = 'team' AND c.relkind IN ('r', 'p', 'v') AND
@@ -64,8 +66,9 @@ SELECT results_eq($$SELECT p.proname::text COLLATE "default" FROM pg_proc p
 	WHERE n.nspname = 'team' AND
 		has_function_privilege('team_service', p.oid, 'EXECUTE')
 	ORDER BY p.proname COLLATE "C"$$,
-	ARRAY['audit_search', 'audit_show', 'claim_guard', 'claim_lapse',
-	      'claim_release', 'claim_take', 'claims', 'guard_begin',
+	ARRAY['add_note', 'audit_search', 'audit_show', 'claim_guard',
+	      'claim_lapse', 'claim_release', 'claim_take', 'claims',
+	      'export_nodes', 'export_notes', 'export_records', 'guard_begin',
 	      'guard_end', 'hello', 'ingest',
 	      'status', 'sync_claims', 'sync_flags', 'sync_mailbox'],
 	'team_service may execute just the functions of the service');
