@@ -101,7 +101,7 @@ static enum mail_flags team_get_private_flags_mask(struct mailbox *box)
 /* D7: a public namespace gives new messages of a private index the shared
    flags. They would differ from what PostgreSQL knows and from node to
    node. */
-static enum mail_namespace_type team_mask_public(struct mailbox *box)
+enum mail_namespace_type team_mask_public(struct mailbox *box)
 {
 	enum mail_namespace_type type = box->list->ns->type;
 
@@ -118,6 +118,7 @@ team_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 	struct team_state *state = NULL;
 	enum mail_namespace_type type;
 
+	team_replica_check(tbox, 0);
 	/* before the first sync of a mailbox nothing is known of it yet */
 	if (mail_index_get_header(box->view)->uid_validity != 0) T_BEGIN {
 		state = team_replica_fetch(tbox);

@@ -30,6 +30,10 @@ struct team_state {
 
 /* Notes the private index's state: cursor and where its log ends. */
 void team_replica_begin(struct team_mailbox *tbox, struct team_state *state);
+/* Brings the state into the private index. Returns 1, 0 if something stands
+   against it now, -1 if it can't be done; then it is asked for again. */
+int team_replica_bring(struct team_mailbox *tbox, struct team_state *state,
+		       ARRAY_TYPE(seq_range) *changed_uids);
 void team_state_free(struct team_state **state);
 /* The state has to be asked for again, soon. */
 void team_state_retry(struct team_mailbox *tbox);

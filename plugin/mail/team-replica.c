@@ -10,7 +10,6 @@
 #include "hash.h"
 #include "ioloop.h"
 #include "index-storage.h"
-#include "index-sync-private.h"
 #include "mail-index-private.h"
 #include "mail-transaction-log.h"
 #include "team-storage-private.h"
@@ -21,8 +20,6 @@
 /* So often the state is asked for again because of messages that can't be seen
    here yet. */
 #define AHEAD_TRIES_MAX 30
-/* Part of the private index's log that may be unsynced */
-#define LOG_UNSYNCED_MAX (16*1024)
 
 struct team_replica_header {
 	uint64_t rev;
@@ -345,54 +342,17 @@ int team_replica_update_modseqs(struct team_mailbox *tbox,
 	return ret;
 }
 
-/* Shows what was written in the sync that is going on. */
-static void
-team_replica_show(struct team_mailbox *tbox,
-		  struct index_mailbox_sync_context *ctx)
+int team_replica_bring(struct team_mailbox *tbox, struct team_state *state,
+		       ARRAY_TYPE(seq_range) *changed_uids)
 {
-	struct index_mailbox_sync_pvt_context *pvt_ctx;
-	enum mail_index_view_sync_flags flags = 0;
-
-	if ((ctx->ctx.flags & MAILBOX_SYNC_FLAG_NO_EXPUNGES) != 0)
-		flags |= MAIL_INDEX_VIEW_SYNC_FLAG_NOEXPUNGES;
-	if ((ctx->ctx.flags & MAILBOX_SYNC_FLAG_FIX_INCONSISTENT) != 0)
-		flags |= MAIL_INDEX_VIEW_SYNC_FLAG_FIX_INCONSISTENT;
-	if (index_mailbox_sync_pvt_init(tbox->box, FALSE, flags, &pvt_ctx) <= 0)
-		return;
-	(void)index_mailbox_sync_pvt_view(pvt_ctx, &ctx->flag_updates,
-					  &ctx->hidden_updates);
-	index_mailbox_sync_pvt_deinit(&pvt_ctx);
-	if (ctx->expunges != NULL) {
-		seq_range_array_remove_seq_range(&ctx->flag_updates,
-						 ctx->expunges);
-		seq_range_array_remove_seq_range(&ctx->hidden_updates,
-						 ctx->expunges);
-	}
-	seq_range_array_remove_seq_range(&ctx->hidden_updates,
-					 &ctx->flag_updates);
-}
-
-void team_replica_apply(struct team_mailbox *tbox, struct team_state **_state,
-			struct mailbox_sync_context *sync_ctx)
-{
-	struct team_state *state = *_state;
-	struct index_mailbox_sync_context *ctx =
-		(struct index_mailbox_sync_context *)sync_ctx;
-	ARRAY_TYPE(seq_range) changed_uids;
 	int ret;
 
-	/* the cursor may stay behind where nothing came from elsewhere */
-	if (array_count(&state->flags) == 0 && state->current) {
-		team_state_free(_state);
-		return;
-	}
-	p_array_init(&changed_uids, state->pool, 16);
-	if (ctx->failed || mailbox_open_index_pvt(tbox->box) <= 0)
+	if (mailbox_open_index_pvt(tbox->box) <= 0)
 		ret = -1;
 	else {
-		ret = team_replica_write(tbox, state, &changed_uids);
+		ret = team_replica_write(tbox, state, changed_uids);
 		if (ret >= 0 &&
-		    team_replica_update_modseqs(tbox, &changed_uids) < 0)
+		    team_replica_update_modseqs(tbox, changed_uids) < 0)
 			ret = -1;
 	}
 	/* the cursor wasn't moved: it is tried again */
@@ -400,35 +360,5 @@ void team_replica_apply(struct team_mailbox *tbox, struct team_state **_state,
 		tbox->refetch = FALSE;
 	else
 		team_state_retry(tbox);
-	if (array_count(&changed_uids) > 0)
-		team_replica_show(tbox, ctx);
-	team_state_free(_state);
-}
-
-void team_replica_trim_log(struct team_mailbox *tbox)
-{
-	struct mail_index *index = tbox->box->index_pvt;
-	struct mail_index_sync_ctx *sync_ctx;
-	struct mail_index_transaction *trans;
-	struct mail_index_sync_rec rec;
-	struct mail_index_view *view;
-	uint32_t file_seq;
-	uoff_t offset;
-
-	/* D3: nobody else drains it, and the site's limits don't reach it */
-	if (index == NULL || index->log == NULL || index->map == NULL)
-		return;
-	mail_transaction_log_get_head(index->log, &file_seq, &offset);
-	if (file_seq == index->map->hdr.log_file_seq &&
-	    offset < index->map->hdr.log_file_tail_offset + LOG_UNSYNCED_MAX)
-		return;
-	mail_index_set_optimization_settings(index,
-		&tbox->box->index->optimization_set);
-	if (mail_index_sync_begin(index, &sync_ctx, &view, &trans, 0) < 0) {
-		mailbox_set_index_error(tbox->box);
-		return;
-	}
-	while (mail_index_sync_next(sync_ctx, &rec)) ;
-	if (mail_index_sync_commit(&sync_ctx) < 0)
-		mailbox_set_index_error(tbox->box);
+	return ret;
 }

@@ -204,6 +204,9 @@ team_transaction_begin(struct mailbox *box,
 {
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
 
+	if (tbox->team)
+		/* this one is counted already */
+		team_replica_check(tbox, 1);
 	/* the records name the messages */
 	return tbox->module_ctx.super.transaction_begin(box,
 		flags | (tbox->team ? MAILBOX_TRANSACTION_FLAG_ASSIGN_UIDS : 0),

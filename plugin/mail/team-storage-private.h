@@ -101,6 +101,7 @@ struct team_mailbox {
 	/* answers in a row that told of messages not seen here */
 	unsigned int ahead_count;
 	bool opening_pvt;
+	bool checking;
 	bool watched;
 	bool listed;
 	/* messages wait for being expunged by a sync, and nobody can claim
@@ -209,6 +210,10 @@ void team_mailbox_allocated(struct mailbox *box);
    as the mailbox has never been synced. Returns 0, or -1 if the GUID can't be
    had. */
 int team_mailbox_identify(struct team_mailbox *tbox);
+/* D7: makes a public namespace look like a shared one, since private indexes
+   of those don't start with the shared flags. Returns the type that has to be
+   put back. */
+enum mail_namespace_type team_mask_public(struct mailbox *box);
 
 /* team-mail.c */
 void team_mail_allocated(struct mail *mail);
@@ -340,6 +345,10 @@ struct team_state;
 struct team_state *team_replica_fetch(struct team_mailbox *tbox);
 void team_replica_apply(struct team_mailbox *tbox, struct team_state **state,
 			struct mailbox_sync_context *sync_ctx);
+/* Opens the private index anew if it has gone or is broken, and fills it. Not
+   while more than so many transactions may look at it. */
+void team_replica_check(struct team_mailbox *tbox,
+			unsigned int transactions);
 /* Keeps the private index's log short. */
 void team_replica_trim_log(struct team_mailbox *tbox);
 

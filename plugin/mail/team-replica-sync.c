@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The private index in the sync of its mailbox: what came from elsewhere is
+   shown, what was lost is filled anew, and its log is kept short. */
+
+#include "team-common.h"
+#include "array.h"
+#include "index-storage.h"
+#include "index-sync-private.h"
+#include "mail-index-alloc-cache.h"
+#include "mail-index-private.h"
+#include "mail-transaction-log-private.h"
+#include "team-storage-private.h"
+#include "team-replica-private.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Part of the private index's log that may be unsynced */
+#define LOG_UNSYNCED_MAX (16*1024)
+
+static void
+team_replica_sync_view(struct mailbox *box,
+		       enum mail_index_view_sync_flags flags,
+		       ARRAY_TYPE(seq_range) *flag_updates,
+		       ARRAY_TYPE(seq_range) *hidden_updates)
+{
+	struct index_mailbox_sync_pvt_context *pvt_ctx;
+
+	if (index_mailbox_sync_pvt_init(box, FALSE, flags, &pvt_ctx) <= 0)
+		return;
+	(void)index_mailbox_sync_pvt_view(pvt_ctx, flag_updates,
+					  hidden_updates);
+	index_mailbox_sync_pvt_deinit(&pvt_ctx);
+}
+
+/* Shows what was written in the sync that is going on. */
+static void
+team_replica_show(struct team_mailbox *tbox,
+		  struct index_mailbox_sync_context *ctx)
+{
+	enum mail_index_view_sync_flags flags = 0;
+
+	if ((ctx->ctx.flags & MAILBOX_SYNC_FLAG_NO_EXPUNGES) != 0)
+		flags |= MAIL_INDEX_VIEW_SYNC_FLAG_NOEXPUNGES;
+	if ((ctx->ctx.flags & MAILBOX_SYNC_FLAG_FIX_INCONSISTENT) != 0)
+		flags |= MAIL_INDEX_VIEW_SYNC_FLAG_FIX_INCONSISTENT;
+	team_replica_sync_view(tbox->box, flags, &ctx->flag_updates,
+			       &ctx->hidden_updates);
+	if (ctx->expunges != NULL) {
+		seq_range_array_remove_seq_range(&ctx->flag_updates,
+						 ctx->expunges);
+		seq_range_array_remove_seq_range(&ctx->hidden_updates,
+						 ctx->expunges);
+	}
+	seq_range_array_remove_seq_range(&ctx->hidden_updates,
+					 &ctx->flag_updates);
+}
+
+void team_replica_apply(struct team_mailbox *tbox, struct team_state **_state,
+			struct mailbox_sync_context *sync_ctx)
+{
+	struct team_state *state = *_state;
+	struct index_mailbox_sync_context *ctx =
+		(struct index_mailbox_sync_context *)sync_ctx;
+	ARRAY_TYPE(seq_range) changed_uids;
+
+	/* the cursor may stay behind where nothing came */
+	if (array_count(&state->flags) > 0 || !state->current) {
+		p_array_init(&changed_uids, state->pool, 16);
+		if (ctx->failed)
+			team_state_retry(tbox);
+		else
+			(void)team_replica_bring(tbox, state, &changed_uids);
+		if (array_count(&changed_uids) > 0)
+			team_replica_show(tbox, ctx);
+	}
+	team_state_free(_state);
+}
+
+/*
+ * D8: an index that has gone
+ */
+
+/* The log was rotated by another process, or somebody made it anew. */
+static bool
+team_replica_log_is_other(struct mail_index *index, const char *path)
+{
+	struct mail_transaction_log_header hdr;
+	bool other = TRUE;
+	int fd = open(path, O_RDONLY);
+
+	if (fd == -1)
+		return TRUE;
+	if (pread(fd, &hdr, sizeof(hdr), 0) == (ssize_t)sizeof(hdr))
+		other = hdr.indexid != index->indexid ||
+			hdr.file_seq <= index->log->head->hdr.file_seq;
+	i_close_fd(&fd);
+	return other;
+}
+
+static bool team_replica_is_broken(struct mailbox *box)
+{
+	struct mail_index *index = box->index_pvt;
+	const struct mail_transaction_log_file *head = index->log->head;
+	const char *path;
+	struct stat st;
+
+	if (MAIL_INDEX_IS_IN_MEMORY(index))
+		return FALSE;
+	if (head == NULL || index->indexid == 0 ||
+	    mail_index_is_deleted(index) ||
+	    mail_index_view_is_inconsistent(box->view_pvt))
+		return TRUE;
+	path = t_strconcat(index->filepath, ".log", NULL);
+	if (stat(path, &st) < 0)
+		return errno == ENOENT;
+	if (st.st_ino == head->st_ino && CMP_DEV_T(st.st_dev, head->st_dev))
+		return st.st_size < (off_t)head->sync_offset;
+	return team_replica_log_is_other(index, path);
+}
+
+/* What the client has been told stays true: only what is new since then
+   doesn't come by itself. */
+static void team_replica_fill(struct team_mailbox *tbox)
+{
+	struct mailbox *box = tbox->box;
+	ARRAY_TYPE(seq_range) changed_uids, flag_updates, hidden_updates;
+	struct team_state *state;
+
+	t_array_init(&changed_uids, 16);
+	t_array_init(&flag_updates, 16);
+	t_array_init(&hidden_updates, 16);
+	state = team_replica_fetch(tbox);
+	team_replica_sync_view(box, 0, &flag_updates, &hidden_updates);
+	if (state == NULL)
+		return;
+	(void)team_replica_bring(tbox, state, &changed_uids);
+	team_replica_sync_view(box, 0, &flag_updates, &hidden_updates);
+	team_state_free(&state);
+}
+
+static void team_replica_reopen(struct team_mailbox *tbox)
+{
+	struct mailbox *box = tbox->box;
+
+	e_warning(box->event, "team: %s was lost: it is filled again",
+		  box->index_pvt->filepath);
+	mail_index_view_close(&box->view_pvt);
+	mail_index_close(box->index_pvt);
+	mail_index_alloc_cache_unref(&box->index_pvt);
+	mail_index_alloc_cache_destroy_unrefed();
+	array_clear(&tbox->pvt_keywords);
+
+	tbox->opening_pvt = TRUE;
+	if (mailbox_open_index_pvt(box) <= 0)
+		e_error(box->event, "team: The private index can't be opened");
+	tbox->opening_pvt = FALSE;
+	tbox->stale = tbox->refetch = TRUE;
+	tbox->next_sync = 0;
+	if (mail_index_get_header(box->view)->uid_validity != 0)
+		team_replica_fill(tbox);
+}
+
+void team_replica_check(struct team_mailbox *tbox, unsigned int transactions)
+{
+	struct mailbox *box = tbox->box;
+
+	if (box->index_pvt == NULL || box->view_pvt == NULL ||
+	    box->transaction_count > transactions || tbox->checking)
+		return;
+	tbox->checking = TRUE;
+	T_BEGIN {
+		if (team_replica_is_broken(box)) {
+			enum mail_namespace_type type = team_mask_public(box);
+
+			team_replica_reopen(tbox);
+			box->list->ns->type = type;
+		}
+	} T_END;
+	tbox->checking = FALSE;
+}
+
+void team_replica_trim_log(struct team_mailbox *tbox)
+{
+	struct mail_index *index = tbox->box->index_pvt;
+	struct mail_index_sync_ctx *sync_ctx;
+	struct mail_index_transaction *trans;
+	struct mail_index_sync_rec rec;
+	struct mail_index_view *view;
+	uint32_t file_seq;
+	uoff_t offset;
+
+	/* D3: nobody else drains it, and the site's limits don't reach it */
+	if (index == NULL || index->log == NULL || index->map == NULL)
+		return;
+	mail_transaction_log_get_head(index->log, &file_seq, &offset);
+	if (file_seq == index->map->hdr.log_file_seq &&
+	    offset < index->map->hdr.log_file_tail_offset + LOG_UNSYNCED_MAX)
+		return;
+	mail_index_set_optimization_settings(index,
+		&tbox->box->index->optimization_set);
+	if (mail_index_sync_begin(index, &sync_ctx, &view, &trans, 0) < 0) {
+		mailbox_set_index_error(tbox->box);
+		return;
+	}
+	while (mail_index_sync_next(sync_ctx, &rec)) ;
+	if (mail_index_sync_commit(&sync_ctx) < 0)
+		mailbox_set_index_error(tbox->box);
+}

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""D8: the private index goes away or breaks under a session that is open."""
+import glob
+import os
+import shutil
+
+import pytest
+
+import instance
+from conftest import STORAGES, Box
+from instance import wait_for
+from test_private_flags import flags_of, private_folders, refreshed, store
+
+SEEN = '\\Seen'
+
+
+@pytest.fixture(scope='module', params=STORAGES)
+def server(request):
+    """One of its own: Dovecot logs that files are corrupted, as they are."""
+    running = instance.Instance(request.param)
+    yield running
+    crashes = [line for line in running.crashes() if 'Corrupted' not in line]
+    running.stop()
+    running.remove()
+    assert not crashes, '\n'.join(crashes)
+
+
+@pytest.fixture
+def box(server):
+    made = Box(server)
+    made.fill(3)
+    yield made
+    made.close()
+
+
+def index_files(server, box, user='alice', pattern='dovecot.index.pvt*'):
+    names = {'T%d' % box.number, '.T%d' % box.number}
+    found = []
+    for folder in private_folders(server, user):
+        for name in glob.glob(os.path.join(folder, '**', pattern), recursive=True):
+            if names & set(name.split('/')):
+                found.append(name)
+    return found
+
+
+def lose_folder(server, box):
+    for folder in private_folders(server, 'alice'):
+        shutil.rmtree(folder)
+
+
+def lose_files(server, box):
+    for name in index_files(server, box):
+        os.unlink(name)
+
+
+def lose_log(server, box):
+    for name in index_files(server, box, pattern='dovecot.index.pvt.log*'):
+        os.unlink(name)
+
+
+def empty_log(server, box):
+    for name in index_files(server, box, pattern='dovecot.index.pvt.log'):
+        os.truncate(name, 0)
+
+
+def spoil_log(server, box):
+    for name in index_files(server, box, pattern='dovecot.index.pvt.log'):
+        with open(name, 'r+b') as f:
+            f.write(b'\xa5' * 64)
+
+
+HARMS = [lose_folder, lose_files, lose_log, empty_log, spoil_log]
+
+
+@pytest.mark.parametrize('harm', HARMS)
+@pytest.mark.parametrize('then', ['noop', 'store', 'fetch', 'idle', 'search', 'second'])
+def test_session_goes_on(server, box, harm, then):
+    alice, other = box.login('alice'), box.login('alice')
+    one, two, three = box.uids
+    store(alice, one, '+FLAGS', r'\Seen my-one')
+    assert refreshed(other, one) == {SEEN, 'my-one'}
+    server.all_shipped()
+    harm(server, box)
+    if then == 'store':
+        assert alice.attempt('UID STORE %d +FLAGS (\\Flagged my-two)' % two).ok
+    elif then == 'fetch':
+        alice.command('UID FETCH %d (BODY[])' % two)
+    elif then == 'search':
+        alice.search('KEYWORD my-one')
+    elif then == 'second':
+        third = box.login('alice')
+        store(third, two, '+FLAGS', SEEN)
+    elif then == 'idle':
+        alice.idle()
+        store(other, three, '+FLAGS', '\\Flagged')
+        alice.idle_lines(0.5)
+        alice.done()
+    wanted = {one: {SEEN, 'my-one'}, two: set(), three: set()}
+    wanted.update({'store': {two: {'\\Flagged', 'my-two'}}, 'fetch': {two: {SEEN}},
+                   'second': {two: {SEEN}}, 'idle': {three: {'\\Flagged'}}}.get(then, {}))
+    server.all_shipped()
+
+    def state(session):
+        session.command('NOOP')
+        return {uid: flags_of(session, uid) for uid in box.uids}
+    for session in (alice, other, box.login('alice')):
+        assert wait_for(lambda s=session: state(s) == wanted, 4), state(session)
+    store(alice, two, '+FLAGS', 'my-last')
+    assert 'my-last' in flags_of(alice, two)
+    assert wait_for(lambda: 'my-last' in refreshed(other, two), 3)
