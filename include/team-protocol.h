@@ -86,9 +86,11 @@
    WATCH   <id> <sid> <guid> <uidvalidity>
    UNWATCH <id> <sid> <guid> <uidvalidity>
      Starts and stops pushes about a mailbox for this session.
-   CLAIM   <id> <sid> <guid> <uidvalidity> take|release <uidset> [<mids>]
-     Takes or gives back claims, message by message; <mids> as the record
-     key. For each message that a colleague holds:
+   CLAIM   <id> <sid> <guid> <uidvalidity> take|release|takeover|give <uidset>
+           [<mids>] [<to>]
+     Takes or gives back claims, message by message; takeover takes them from
+     whoever has them, give hands the own ones and those of nobody to <to>.
+     <mids> as the record key. For each message that a colleague holds:
      D <id> held <uid> <holder> <since> <until>
      OK <id> <until>             all others are granted (take: until then) or
                                  released (until is 0); the outcome is
@@ -96,6 +98,11 @@
                                  d.until, times in ISO 8601
      NO <id> unavailable         nothing is known to be granted or released
      At most 100,000 messages at once.
+   RENEW   <id> <sid> <guid> <uidvalidity> <uidset>
+     The colleague works on these messages: those that he holds are renewed,
+     when it is time. The answer doesn't wait for it.
+   LOGOUT  <id> <sid>
+     Gives back what was claimed in the session.
    GUARD   <id> <sid> <guid> <uidvalidity> <action> <uidset>
      Asks whether a protected <action> (delete, move, expunge) may be done.
      Nobody else can claim the others until UNGUARD or the end of the session.
@@ -113,6 +120,18 @@
                                              committed a change: look at the
                                              indexes
 
+   PUSH <sid> <guid> <uidvalidity> "alert <text>"
+                                             the colleague must see the text
+
+   [admin] ADMIN-CLAIM <id> <sid> take|release <mailbox> <uidset> [<to>]
+     Claims messages for <to>, or frees them, whoever holds them. <mailbox> is a
+     name or a GUID. For each message:
+     D <id> <state> <uid> <holder> <since> <until>
+     OK <id> <until>
+   [admin] WHO <id> <sid> <mailbox>
+     The sessions of this node that have the mailbox open:
+     D <id> <colleague> <since> <client> <ip> <service> <session>
+     OK <id>
    [admin] STATUS <id>
      D <id> <key> <value>
      OK <id>

@@ -256,3 +256,15 @@ void team_session_watch(struct team_session *session, const char *guid,
 				uidvalidity);
 	team_client_schedule(session->client);
 }
+void team_session_renew(struct team_session *session, const char *guid,
+			uint32_t uidvalidity, const char *uids)
+{
+	struct team_client *client = session->client;
+
+	if (client->conn.fd == -1 || strlen(uids) > TEAM_PROTOCOL_MAX_LINE / 2)
+		return;
+	team_client_send_line(client, t_strdup_printf(
+		"RENEW\t%"PRIu64"\t%u\t%s\t%u\t%s", ++client->last_id,
+		session->sid, guid, uidvalidity, uids));
+	team_client_schedule(client);
+}

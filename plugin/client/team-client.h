@@ -105,5 +105,8 @@ int team_client_request_stream(struct team_session *session, pool_t pool,
 /* Sends WATCH or UNWATCH: no waiting, repeated after a reconnect. */
 void team_session_watch(struct team_session *session, const char *guid,
 			uint32_t uidvalidity, bool watch);
+/* Sends RENEW: no waiting, and lost if the service is away. */
+void team_session_renew(struct team_session *session, const char *guid,
+			uint32_t uidvalidity, const char *uids);
 
 #endif

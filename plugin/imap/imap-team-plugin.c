@@ -119,6 +119,17 @@ static void imap_team_mailbox_opened(struct client *client)
 	team_mailbox_watch(client->mailbox, TRUE);
 }
 
+/* Before a tagged answer: in IDLE clients lose it. */
+static void imap_team_send_alerts(struct client *client)
+{
+	const char *const *alerts = team_user_take_alerts(client->user);
+
+	for (; alerts != NULL && *alerts != NULL; alerts++) {
+		client_send_line(client, t_strconcat("* OK [ALERT] ", *alerts,
+						     NULL));
+	}
+}
+
 static bool imap_team_selects(const char *cmd_name)
 {
 	return strcmp(cmd_name, "SELECT") == 0 ||
@@ -142,6 +153,7 @@ imap_team_send_tagline(struct client_command_context *cmd, const char *data)
 		imap_team_send_truth(client, refusals);
 		data = imap_team_refusal_reply(name, data, refusals);
 	}
+	imap_team_send_alerts(client);
 	if (imap_team_selects(name))
 		imap_team_mailbox_opened(client);
 	(void)team_user_flush(client->user);

@@ -6,6 +6,7 @@
 #include "str.h"
 #include "mail-storage-private.h"
 #include "team-protocol.h"
+#include "compat-acl.h"
 #include "team-storage-private.h"
 
 bool team_mail_is_claimed_by_self(struct team_user *tuser, struct mail *mail)
@@ -15,11 +16,11 @@ bool team_mail_is_claimed_by_self(struct team_user *tuser, struct mail *mail)
 	return str_array_icase_find(keywords, tuser->claim_keyword);
 }
 
-/* Returns 0 with those whom a colleague holds refused and removed from uids;
-   if the database is away all are. -1 if the service didn't answer. */
-static int
+/* Removes those that a colleague holds from uids and adds them to held. If claims
+   can't be had now, all are removed and, if held isn't NULL, refused. */
+static void
 team_claim_request(struct team_transaction *tt, const char *op,
-		   ARRAY_TYPE(seq_range) *uids)
+		   ARRAY_TYPE(seq_range) *uids, ARRAY_TYPE(team_claim) *held)
 {
 	struct team_mailbox *tbox = tt->tbox;
 	const struct team_message_id *message;
@@ -54,20 +55,14 @@ team_claim_request(struct team_transaction *tt, const char *op,
 		answer.code = TEAM_CODE_UNAVAILABLE;
 	}
 	if (answer.code != NULL) {
-		if (uids == &tt->answered) {
-			array_clear(uids);
-			return 0;
-		}
 		for (n = 0, seq_range_array_iter_init(&iter, uids);
 		     seq_range_array_iter_nth(&iter, n, &uid); n++)
-			team_transaction_refuse(tt, uid, NULL);
+			if (held != NULL)
+				team_transaction_refuse(tt, uid, NULL);
 		array_clear(uids);
-		return 0;
+		return;
 	}
 	array_foreach_elem(&answer.data, data) {
-		/* it was given back because of something else, which stands */
-		if (uids == &tt->answered)
-			break;
 		if (str_array_length(data) < 5 || strcmp(data[0], "held") != 0 ||
 		    str_to_uint32(data[1], &claim.uid) < 0 ||
 		    str_to_intmax(data[3], &since) < 0 ||
@@ -76,36 +71,73 @@ team_claim_request(struct team_transaction *tt, const char *op,
 		claim.holder = data[2];
 		claim.since = since;
 		claim.until = until;
-		team_transaction_refuse(tt, claim.uid, &claim);
 		seq_range_array_remove(uids, claim.uid);
+		if (held != NULL)
+			array_push_back(held, &claim);
 	}
-	return 0;
 }
 
-int team_transaction_claims(struct team_transaction *tt)
+static void
+team_claims_refuse(struct team_transaction *tt,
+		   const ARRAY_TYPE(team_claim) *held)
 {
+	const struct team_claim *claim;
+
+	array_foreach(held, claim)
+		team_transaction_refuse(tt, claim->uid, claim);
+}
+
+/* Who may administer the mailbox may take over. */
+static void
+team_transaction_take_over(struct team_transaction *tt,
+			   const ARRAY_TYPE(team_claim) *held)
+{
+	ARRAY_TYPE(team_claim) still_held;
+	ARRAY_TYPE(seq_range) uids;
+	const struct team_claim *claim;
+
+	if (array_count(held) == 0)
+		return;
+	if (!compat_mailbox_may_administer(tt->t->box)) {
+		team_claims_refuse(tt, held);
+		return;
+	}
+	t_array_init(&uids, 8);
+	t_array_init(&still_held, 8);
+	array_foreach(held, claim)
+		seq_range_array_add(&uids, claim->uid);
+	team_claim_request(tt, "takeover", &uids, &still_held);
+	team_claims_refuse(tt, &still_held);
+	seq_range_array_merge(&tt->takes, &uids);
+}
+
+void team_transaction_claims(struct team_transaction *tt)
+{
+	ARRAY_TYPE(team_claim) held;
+
+	t_array_init(&held, 8);
 	if (array_count(&tt->takes) > 0) {
-		if (team_claim_request(tt, "take", &tt->takes) < 0)
-			return -1;
+		team_claim_request(tt, "take", &tt->takes, &held);
+		team_transaction_take_over(tt, &held);
 		team_transaction_show_claims(tt, &tt->takes,
 					     tt->tuser->claim_keyword);
 	}
 	if (array_count(&tt->releases) > 0) {
-		if (team_claim_request(tt, "release", &tt->releases) < 0)
-			return -1;
+		array_clear(&held);
+		team_claim_request(tt, "release", &tt->releases, &held);
+		team_claims_refuse(tt, &held);
 		team_transaction_show_claims(tt, &tt->releases, NULL);
 	}
 	if (array_count(&tt->answered) > 0) {
-		/* if it can't be given back now, it lapses */
-		if (team_claim_request(tt, "release", &tt->answered) < 0)
-			return -1;
+		/* given back because of something else, which stands. If that
+		   can't be done now, they lapse. */
+		team_claim_request(tt, "release", &tt->answered, NULL);
 		team_transaction_show_claims(tt, &tt->answered, NULL);
 	}
-	return 0;
 }
 
 void team_transaction_release_taken(struct team_transaction *tt)
 {
 	if (array_count(&tt->takes) > 0)
-		(void)team_claim_request(tt, "release", &tt->takes);
+		team_claim_request(tt, "release", &tt->takes, NULL);
 }

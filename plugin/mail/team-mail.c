@@ -102,6 +102,7 @@ team_mail_update_flags(struct mail *_mail, enum modify_type modify_type,
 		return;
 	}
 	tt = team_transaction_get(_mail->transaction);
+	team_mailbox_touch(tt->tbox, _mail->uid);
 	private_flags = tt->tuser->set->private_flags;
 	old = mail_get_flags(_mail) & MAIL_FLAGS_NONRECENT;
 	add = modify_type == MODIFY_REMOVE ? 0 : flags & ENUM_NEGATE(old);
@@ -344,6 +345,7 @@ team_mail_update_keywords(struct mail *_mail, enum modify_type modify_type,
 	T_BEGIN {
 		i_zero(&update);
 		update.tt = team_transaction_get(_mail->transaction);
+		team_mailbox_touch(update.tt->tbox, _mail->uid);
 		update.mail = _mail;
 		update.names = mail_index_get_keywords(_mail->box->index);
 		update.old = team_mail_keywords_now(_mail);
@@ -391,6 +393,22 @@ static void team_mail_expunge(struct mail *_mail)
 	mmail->super.expunge(_mail);
 }
 
+static int
+team_mail_get_stream(struct mail *_mail, bool get_body,
+		     struct message_size *hdr_size,
+		     struct message_size *body_size, struct istream **stream_r)
+{
+	struct mail_private *mail = (struct mail_private *)_mail;
+	union mail_module_context *mmail = TEAM_MAIL_CONTEXT_REQUIRE(mail);
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(_mail->box);
+
+	/* who reads works on it */
+	if (get_body && !_mail->saving)
+		team_mailbox_touch(tbox, _mail->uid);
+	return mmail->super.get_stream(_mail, get_body, hdr_size, body_size,
+				       stream_r);
+}
+
 void team_mail_allocated(struct mail *_mail)
 {
 	struct mail_private *mail = (struct mail_private *)_mail;
@@ -403,6 +421,7 @@ void team_mail_allocated(struct mail *_mail)
 	mmail->super = *v;
 	mail->vlast = &mmail->super;
 	team_keywords_mail_hooks(v);
+	v->get_stream = team_mail_get_stream;
 	v->update_flags = team_mail_update_flags;
 	v->update_keywords = team_mail_update_keywords;
 	v->expunge = team_mail_expunge;

@@ -119,6 +119,7 @@ team_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 	enum mail_namespace_type type;
 
 	team_replica_check(tbox, 0);
+	team_mailbox_renew(tbox);
 	/* before the first sync of a mailbox nothing is known of it yet */
 	if (mail_index_get_header(box->view)->uid_validity != 0) T_BEGIN {
 		state = team_replica_fetch(tbox);
@@ -248,6 +249,7 @@ static void team_mailbox_close(struct mailbox *box)
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
 
 	team_mailbox_unguard(tbox);
+	team_mailbox_renew(tbox);
 	team_mailbox_watch(box, FALSE);
 	team_mailbox_listed(tbox, FALSE);
 	team_keywords_reset(tbox);
@@ -262,6 +264,7 @@ static void team_mailbox_free(struct mailbox *box)
 	team_mailbox_listed(tbox, FALSE);
 	DLLIST_REMOVE_FULL(&team_mailboxes, tbox, all_prev, all_next);
 	array_free(&tbox->known_uids);
+	array_free(&tbox->touched_uids);
 	array_free(&tbox->keyword_private);
 	array_free(&tbox->pvt_keywords);
 	pool_unref(&tbox->shown_pool);
@@ -287,6 +290,7 @@ void team_mailbox_allocated(struct mailbox *box)
 	tbox->team = compat_list_has_private_index(box->list);
 	DLLIST_PREPEND_FULL(&team_mailboxes, tbox, all_prev, all_next);
 	i_array_init(&tbox->known_uids, 8);
+	i_array_init(&tbox->touched_uids, 8);
 	i_array_init(&tbox->keyword_private, 8);
 	i_array_init(&tbox->pvt_keywords, 8);
 

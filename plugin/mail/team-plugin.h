@@ -48,6 +48,10 @@ const ARRAY_TYPE(team_refusal) *team_user_take_refusals(struct mail_user *user);
 /* The reason for a person: who holds what, since when, until when. */
 const char *team_refusals_text(const ARRAY_TYPE(team_refusal) *refusals);
 
+/* What the user must be told since the last call, from the data stack; NULL if
+   there is nothing. */
+const char *const *team_user_take_alerts(struct mail_user *user);
+
 /* TRUE if the mailbox belongs to a team namespace. */
 bool team_mailbox_is_team(struct mailbox *box);
 /* Hex GUID of an opened team mailbox, or NULL. */

@@ -26,6 +26,7 @@ static const struct setting_define team_setting_defines[] = {
 	DEF(SET_STR_NOVARS, team_private_keywords),
 	DEF(SET_STR_NOVARS, team_claim_flags),
 	DEF(SET_STR_NOVARS, team_claim_protects),
+	DEF(SET_BOOL, team_claim_until_logout),
 	{ .key = NULL }
 };
 

@@ -22,6 +22,7 @@ struct team_settings {
 	const char *team_private_keywords;
 	const char *team_claim_flags;
 	const char *team_claim_protects;
+	bool team_claim_until_logout;
 
 	/* made of the above */
 	enum mail_flags private_flags;

@@ -47,6 +47,9 @@ struct team_user {
 	pool_t refusals_pool;
 	ARRAY_TYPE(team_refusal) refusals;
 
+	/* what the user must be told, a line each; NULL if there was nothing */
+	string_t *alerts;
+
 	bool defer_refusals:1;
 	bool away_logged:1;
 };
@@ -104,6 +107,8 @@ struct team_mailbox {
 	bool checking;
 	bool watched;
 	bool listed;
+	/* the user's own claims that he worked on since the last sync */
+	ARRAY_TYPE(seq_range) touched_uids;
 	/* messages wait for being expunged by a sync, and nobody can claim
 	   them until then */
 	bool guarded;
@@ -327,12 +332,21 @@ int team_mailbox_apply_claims(struct team_mailbox *tbox,
 /* Does the message show that the user holds it? */
 bool team_mail_is_claimed_by_self(struct team_user *tuser, struct mail *mail);
 /* Asks for the claims that the transaction wants and writes the keywords of
-   those granted. Returns 0, -1 if the service didn't answer. */
-int team_transaction_claims(struct team_transaction *tt);
+   those granted; the others are refused. */
+void team_transaction_claims(struct team_transaction *tt);
 /* Gives back what the transaction took, since it can't be committed. */
 void team_transaction_release_taken(struct team_transaction *tt);
 /* "claimed-<colleague>" as a keyword. */
 const char *team_claim_keyword(const char *colleague);
+
+/* team-lease.c */
+/* The user reads or changes the message: if he holds it, the claim is renewed
+   when team_mailbox_renew() is called. */
+void team_mailbox_touch(struct team_mailbox *tbox, uint32_t uid);
+void team_mailbox_renew(struct team_mailbox *tbox);
+void team_user_add_alert(struct team_user *tuser, const char *text);
+/* Gives back what was claimed, if it is set so. */
+void team_user_logout(struct team_user *tuser);
 
 /* team-state.c, team-replica.c */
 /* The colleague's clients find private changes by the shared MODSEQ. Returns 0

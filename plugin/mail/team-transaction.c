@@ -202,8 +202,9 @@ team_transaction_commit_recorded(struct team_transaction *tt,
 	int ret;
 
 	team_transaction_end_change(tt);
-	if ((!tt->failed && team_transaction_claims(tt) < 0) ||
-	    team_transaction_prepare(tt, &txn) < 0) {
+	if (!tt->failed)
+		team_transaction_claims(tt);
+	if (team_transaction_prepare(tt, &txn) < 0) {
 		team_transaction_release_taken(tt);
 		team_saves_abort(tt, NULL);
 		return team_transaction_fail(tt, changes_r);

@@ -25,11 +25,13 @@ static void team_mail_user_deinit(struct mail_user *user)
 {
 	struct team_user *tuser = TEAM_USER_CONTEXT_REQUIRE(user);
 
+	team_user_logout(tuser);
 	if (tuser->session != NULL)
 		team_session_deinit(&tuser->session);
 	if (tuser->client != NULL)
 		team_client_unref(&tuser->client);
 	pool_unref(&tuser->refusals_pool);
+	str_free(&tuser->alerts);
 	tuser->module_ctx.super.deinit(user);
 	/* indexes that are kept for the next user know this one's keywords */
 	mail_index_alloc_cache_destroy_unrefed();
@@ -130,6 +132,10 @@ team_user_push(void *context, const char *guid, uint32_t uidvalidity,
 	struct team_user *tuser = context;
 	struct team_mailbox *tbox, *next;
 
+	if (str_begins_with(what, "alert ")) {
+		team_user_add_alert(tuser, what + 6);
+		return;
+	}
 	for (tbox = tuser->boxes; tbox != NULL; tbox = next) {
 		next = tbox->next;
 		if (tbox->uidvalidity != uidvalidity ||

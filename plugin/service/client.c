@@ -36,6 +36,17 @@ static void client_destroy(struct connection *conn);
 
 /* ---- output ---- */
 
+void clients_push_alert(const char *colleague, const char *guid,
+			uint32_t uidvalidity, const char *text)
+{
+	struct connection *conn;
+
+	for (conn = clients->connections; conn != NULL; conn = conn->next) {
+		client_push_alert(container_of(conn, struct client, conn),
+				  colleague, guid, uidvalidity, text);
+	}
+}
+
 static int client_flush(struct client *client)
 {
 	int ret;
@@ -154,6 +165,18 @@ static void client_request(struct client *client,
 		break;
 	case TEAM_COMMAND_CLAIM:
 		command_claim(client, session, req);
+		break;
+	case TEAM_COMMAND_ADMIN_CLAIM:
+		command_admin_claim(client, session, req);
+		break;
+	case TEAM_COMMAND_RENEW:
+		command_renew(client, session, req);
+		break;
+	case TEAM_COMMAND_LOGOUT:
+		command_logout(client, session, req);
+		break;
+	case TEAM_COMMAND_WHO:
+		command_who(client, req);
 		break;
 	case TEAM_COMMAND_GUARD:
 		command_guard(client, session, req);

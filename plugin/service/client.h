@@ -57,6 +57,13 @@ void client_send_no(struct client *client, uint64_t id, const char *code,
 /* D <id> <fields>; fields are escaped here. */
 void client_send_data(struct client *client, uint64_t id,
 		      const char *const *fields);
+/* Tells the colleague's sessions something that he must see. */
+void clients_push_alert(const char *colleague, const char *guid,
+			uint32_t uidvalidity, const char *text);
+/* The same for one client's sessions. */
+void client_push_alert(struct client *client, const char *colleague,
+		       const char *guid, uint32_t uidvalidity,
+		       const char *text);
 /* Notes that a session has a push to be sent. */
 void client_push_later(struct client *client);
 /* Sends what is noted, if there is something. */

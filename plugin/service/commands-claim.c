@@ -31,9 +31,11 @@
 struct claim_request {
 	struct client *client;
 	uint64_t id, sid;
-	char *guid, *colleague, *session, *mids;
+	char *guid, *colleague, *session, *mids, *to;
 	uint32_t uidvalidity;
-	bool take;
+	enum team_claim_op op;
+	/* an administrator is told about every message */
+	bool admin;
 	struct team_uidset uids;
 	/* the service's intent */
 	uint64_t txn;
@@ -62,6 +64,7 @@ static void claim_request_free(struct claim_request *creq)
 	i_free(creq->colleague);
 	i_free(creq->session);
 	i_free(creq->mids);
+	i_free(creq->to);
 	i_free(creq);
 }
 
@@ -137,6 +140,20 @@ claim_record_new(struct claim_request *creq, const char *action,
 	return record;
 }
 
+static const char *claim_action(const struct claim_request *creq)
+{
+	switch (creq->op) {
+	case TEAM_CLAIM_RELEASE:
+		return "release";
+	case TEAM_CLAIM_TAKEOVER:
+		return "takeover";
+	case TEAM_CLAIM_TAKE:
+	case TEAM_CLAIM_GIVE:
+		return "claim";
+	}
+	i_unreached();
+}
+
 static const char *claim_record(struct claim_request *creq,
 				const struct claim_group *group,
 				bool with_mids)
@@ -147,15 +164,23 @@ static const char *claim_record(struct claim_request *creq,
 
 	if (strcmp(group->state, "renewed") == 0)
 		action = "renew";
+	else if (strcmp(group->state, "taken") == 0)
+		action = "takeover";
 	else
-		action = creq->take ? "claim" : "release";
+		action = claim_action(creq);
 	record = claim_record_new(creq, action, held ? "refused" : "ok",
 				  &group->uids);
 	if (with_mids && creq->mids != NULL)
 		service_record_set(record, "mids", creq->mids);
 	if (held)
 		service_record_set(record, "d.holder", group->holder);
-	if (held || !creq->take) {
+	if (strcmp(group->state, "taken") == 0)
+		service_record_set(record, "d.former", group->holder);
+	else if (creq->admin && creq->op == TEAM_CLAIM_RELEASE)
+		service_record_set(record, "d.holder", group->holder);
+	if (creq->to != NULL)
+		service_record_set(record, "d.for", creq->to);
+	if (held || creq->op == TEAM_CLAIM_RELEASE) {
 		service_record_set(record, "d.since",
 			journal_time_text(group->since * 1000000));
 	}
@@ -194,6 +219,10 @@ static void claim_row_known(struct claim_request *creq, struct box *box,
 
 	if (strcmp(state, "released") == 0 || strcmp(state, "none") == 0)
 		state_claim_remove(cache, box, uid);
+	else if (strcmp(state, "taken") == 0) {
+		state_claim_set(cache, box, uid, creq->to != NULL ?
+				creq->to : creq->colleague, since, until);
+	}
 	else
 		state_claim_set(cache, box, uid, holder, since, until);
 }
@@ -218,17 +247,18 @@ static int claim_row(struct claim_request *creq, struct box *box,
 	    pg_get_int64(result, row, 4, &until) < 0)
 		return -1;
 	claim_row_known(creq, box, uid, state, holder, since, until);
-	if (strcmp(state, "held") == 0) {
+	if (strcmp(state, "held") == 0 || creq->admin) {
 		const char *const fields[] = {
-			"held", PQgetvalue(result, row, 0), holder,
+			state, PQgetvalue(result, row, 0), holder,
 			PQgetvalue(result, row, 3), PQgetvalue(result, row, 4),
 			NULL
 		};
 
 		client_send_data(creq->client, creq->id, fields);
-	} else {
+	}
+	if (strcmp(state, "held") != 0) {
 		*changed = TRUE;
-		if (creq->take && until > creq->until)
+		if (creq->op != TEAM_CLAIM_RELEASE && until > creq->until)
 			creq->until = until;
 	}
 	if (strcmp(state, "granted") == 0)
@@ -332,10 +362,12 @@ claim_answer(const struct pg_answer *answer, void *context)
 	box_check_unused(box);
 }
 
-static void claim_take_request(struct claim_request *creq)
+/* ---- requests ---- */
+
+static void
+claim_take_request(struct claim_request *creq, const char *multirange)
 {
 	struct team_service *service = creq->client->service;
-	char *multirange = team_uidset_format_multirange(&creq->uids);
 	const char *params[] = {
 		t_strdup_printf("%d", shipper_node_id(service->shipper)),
 		creq->guid, t_strdup_printf("%u", creq->uidvalidity),
@@ -345,6 +377,62 @@ static void claim_take_request(struct claim_request *creq)
 
 	pg_conn_request(service->requests, "claim_take", params,
 			N_ELEMENTS(params), claim_answer, creq);
+}
+
+static void
+claim_give_request(struct claim_request *creq, const char *multirange)
+{
+	struct team_service *service = creq->client->service;
+	const char *params[] = {
+		t_strdup_printf("%d", shipper_node_id(service->shipper)),
+		creq->guid, t_strdup_printf("%u", creq->uidvalidity),
+		/* NULL is whoever has it */
+		creq->op == TEAM_CLAIM_TAKEOVER ? NULL : creq->colleague,
+		creq->to != NULL ? creq->to : creq->colleague,
+		/* the new holder's session isn't this one */
+		creq->to != NULL ? NULL : creq->session, multirange,
+		t_strdup_printf("%u", service->set->team_claim_time)
+	};
+
+	pg_conn_request(service->requests, "claim_give", params,
+			N_ELEMENTS(params), claim_answer, creq);
+}
+
+static void
+claim_free_request(struct claim_request *creq, const char *multirange)
+{
+	struct team_service *service = creq->client->service;
+	const char *params[] = {
+		t_strdup_printf("%d", shipper_node_id(service->shipper)),
+		creq->guid, t_strdup_printf("%u", creq->uidvalidity),
+		multirange
+	};
+
+	pg_conn_request(service->requests, "claim_free", params,
+			N_ELEMENTS(params), claim_answer, creq);
+}
+
+static void claim_request_send(struct claim_request *creq)
+{
+	char *multirange = team_uidset_format_multirange(&creq->uids);
+
+	switch (creq->op) {
+	case TEAM_CLAIM_TAKE:
+		claim_take_request(creq, multirange);
+		break;
+	case TEAM_CLAIM_TAKEOVER:
+	case TEAM_CLAIM_GIVE:
+		claim_give_request(creq, multirange);
+		break;
+	case TEAM_CLAIM_RELEASE:
+		if (creq->admin)
+			claim_free_request(creq, multirange);
+		else {
+			claim_release_request(creq, &creq->uids, claim_answer,
+					      creq);
+		}
+		break;
+	}
 	free(multirange);
 }
 
@@ -363,19 +451,32 @@ static void claim_prepared(const char *error, void *context)
 	box = box_get(creq->client->service->boxes, creq->guid,
 		      creq->uidvalidity);
 	box->own_changes++;
-	if (creq->take)
-		claim_take_request(creq);
-	else
-		claim_release_request(creq, &creq->uids, claim_answer, creq);
+	claim_request_send(creq);
 }
 
-void command_claim(struct client *client, struct session *session,
-		   const struct team_request *req)
+/* Journals the intent; then PostgreSQL is asked. */
+static void claim_prepare(struct claim_request *creq)
+{
+	struct team_service *service = creq->client->service;
+	struct journal_entry entry;
+	struct team_record *record;
+
+	creq->txn = intents_service_id(service->ledger);
+	claim_entry_init(creq, &entry, JOURNAL_ENTRY_PREPARE);
+	entry.id = creq->txn;
+	record = claim_record_new(creq, claim_action(creq), "ok", &creq->uids);
+	entry.records = service_record_finish(&record);
+	(void)journal_stage(service->journal, &entry, FALSE, claim_prepared,
+			    creq);
+}
+
+/* Returns NULL if it has been answered. */
+static struct claim_request *
+claim_request_new(struct client *client, struct session *session,
+		  const struct team_request *req)
 {
 	struct team_service *service = client->service;
 	struct claim_request *creq;
-	struct journal_entry entry;
-	struct team_record *record;
 	struct team_uidset set;
 	const char *error;
 
@@ -383,7 +484,7 @@ void command_claim(struct client *client, struct session *session,
 		error = pg_conn_last_error(service->requests);
 		client_send_pg_error(client, req->id, PG_ACTION_RECONNECT,
 				     error == NULL ? "no connection" : error);
-		return;
+		return NULL;
 	}
 	if (team_uidset_parse(req->uids, &set, &error) < 0)
 		i_panic("the parser let an invalid UID set through: %s", error);
@@ -392,7 +493,7 @@ void command_claim(struct client *client, struct session *session,
 			t_strdup_printf("more than %d messages at once",
 					CLAIM_UIDS_MAX));
 		team_uidset_free(&set);
-		return;
+		return NULL;
 	}
 	creq = i_new(struct claim_request, 1);
 	creq->client = client;
@@ -403,16 +504,58 @@ void command_claim(struct client *client, struct session *session,
 	creq->colleague = i_strdup(session->colleague);
 	creq->session = i_strdup(session_get(session, "session"));
 	creq->mids = i_strdup(req->mids);
-	creq->take = req->take;
+	creq->to = i_strdup(req->to);
+	creq->op = req->op;
 	creq->uids = set;
-	creq->txn = intents_service_id(service->ledger);
 	client_request_begin(client);
+	return creq;
+}
 
-	claim_entry_init(creq, &entry, JOURNAL_ENTRY_PREPARE);
-	entry.id = creq->txn;
-	record = claim_record_new(creq, req->take ? "claim" : "release", "ok",
-				  &creq->uids);
-	entry.records = service_record_finish(&record);
-	(void)journal_stage(service->journal, &entry, FALSE, claim_prepared,
-			    creq);
+void command_claim(struct client *client, struct session *session,
+		   const struct team_request *req)
+{
+	struct claim_request *creq = claim_request_new(client, session, req);
+
+	if (creq != NULL)
+		claim_prepare(creq);
+}
+
+static void
+admin_mailbox_answer(const struct pg_answer *answer, void *context)
+{
+	struct claim_request *creq = context;
+	struct box *box;
+
+	if (answer->error != NULL) {
+		client_send_pg_error(creq->client, creq->id, answer->action,
+				     answer->error);
+		claim_request_free(creq);
+		return;
+	}
+	if (PQntuples(answer->result) != 1 ||
+	    str_to_uint32(PQgetvalue(answer->result, 0, 1),
+			  &creq->uidvalidity) < 0) {
+		client_send_no(creq->client, creq->id, TEAM_CODE_INVALID,
+			       "no such mailbox is known");
+		claim_request_free(creq);
+		return;
+	}
+	creq->guid = i_strdup(PQgetvalue(answer->result, 0, 0));
+	box = box_get(creq->client->service->boxes, creq->guid,
+		      creq->uidvalidity);
+	box_set_name(box, PQgetvalue(answer->result, 0, 2));
+	claim_prepare(creq);
+}
+
+void command_admin_claim(struct client *client, struct session *session,
+			 const struct team_request *req)
+{
+	struct claim_request *creq = claim_request_new(client, session, req);
+	const char *params[] = { req->name };
+
+	if (creq == NULL)
+		return;
+	creq->admin = TRUE;
+	pg_conn_request(client->service->requests, "mailbox_find", params,
+			N_ELEMENTS(params), admin_mailbox_answer, creq);
 }

@@ -27,6 +27,15 @@ void command_sync(struct client *client, struct session *session,
 		  const struct team_request *req);
 void command_claim(struct client *client, struct session *session,
 		   const struct team_request *req);
+/* [admin] */
+void command_admin_claim(struct client *client, struct session *session,
+			 const struct team_request *req);
+void command_who(struct client *client, const struct team_request *req);
+/* RENEW, LOGOUT */
+void command_renew(struct client *client, struct session *session,
+		   const struct team_request *req);
+void command_logout(struct client *client, struct session *session,
+		    const struct team_request *req);
 void command_guard(struct client *client, struct session *session,
 		   const struct team_request *req);
 void command_unguard(struct client *client, struct session *session,

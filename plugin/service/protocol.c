@@ -28,7 +28,12 @@ static const struct command {
 	{ "SYNC", TEAM_COMMAND_SYNC, TRUE, TRUE, FALSE, TRUE, 2, 2 },
 	{ "WATCH", TEAM_COMMAND_WATCH, TRUE, TRUE, FALSE, TRUE, 0, 0 },
 	{ "UNWATCH", TEAM_COMMAND_UNWATCH, TRUE, TRUE, FALSE, TRUE, 0, 0 },
-	{ "CLAIM", TEAM_COMMAND_CLAIM, TRUE, TRUE, FALSE, TRUE, 2, 3 },
+	{ "CLAIM", TEAM_COMMAND_CLAIM, TRUE, TRUE, FALSE, TRUE, 2, 4 },
+	{ "ADMIN-CLAIM", TEAM_COMMAND_ADMIN_CLAIM,
+	  TRUE, TRUE, FALSE, FALSE, 3, 4 },
+	{ "RENEW", TEAM_COMMAND_RENEW, TRUE, TRUE, FALSE, TRUE, 1, 1 },
+	{ "LOGOUT", TEAM_COMMAND_LOGOUT, TRUE, TRUE, FALSE, FALSE, 0, 0 },
+	{ "WHO", TEAM_COMMAND_WHO, TRUE, TRUE, FALSE, FALSE, 1, 1 },
 	{ "GUARD", TEAM_COMMAND_GUARD, TRUE, TRUE, FALSE, TRUE, 2, 2 },
 	{ "UNGUARD", TEAM_COMMAND_UNGUARD, TRUE, TRUE, FALSE, TRUE, 0, 0 },
 	{ "STATUS", TEAM_COMMAND_STATUS, TRUE, FALSE, FALSE, FALSE, 0, 0 },
@@ -72,7 +77,8 @@ bool team_command_is_journalled(enum team_command cmd)
 
 bool team_command_is_admin(enum team_command cmd)
 {
-	return cmd == TEAM_COMMAND_STATUS || cmd == TEAM_COMMAND_QUERY;
+	return cmd == TEAM_COMMAND_STATUS || cmd == TEAM_COMMAND_QUERY ||
+		cmd == TEAM_COMMAND_ADMIN_CLAIM || cmd == TEAM_COMMAND_WHO;
 }
 
 /* Numbers are what the clients count from 1; a sign, a blank or leading zeros
@@ -138,14 +144,48 @@ static int parse_claim(const char *const *args, struct team_request *req,
 		       const char **error_r)
 {
 	if (strcmp(args[0], "take") == 0)
-		req->take = TRUE;
-	else if (strcmp(args[0], "release") != 0) {
-		*error_r = "neither take nor release";
+		req->op = TEAM_CLAIM_TAKE;
+	else if (strcmp(args[0], "release") == 0)
+		req->op = TEAM_CLAIM_RELEASE;
+	else if (strcmp(args[0], "takeover") == 0)
+		req->op = TEAM_CLAIM_TAKEOVER;
+	else if (strcmp(args[0], "give") == 0)
+		req->op = TEAM_CLAIM_GIVE;
+	else {
+		*error_r = "none of take, release, takeover, give";
 		return -1;
 	}
 	if (args[2] != NULL && *args[2] != '\0')
 		req->mids = args[2];
+	if (args[2] != NULL && args[3] != NULL && *args[3] != '\0')
+		req->to = args[3];
+	if ((req->op == TEAM_CLAIM_GIVE) != (req->to != NULL)) {
+		*error_r = "give needs a colleague, the others none";
+		return -1;
+	}
 	return parse_uids(args[1], req, error_r);
+}
+
+static int parse_admin_claim(const char *const *args, struct team_request *req,
+			     const char **error_r)
+{
+	req->to = args[3];
+	if (strcmp(args[0], "take") == 0)
+		req->op = TEAM_CLAIM_TAKEOVER;
+	else if (strcmp(args[0], "release") == 0)
+		req->op = TEAM_CLAIM_RELEASE;
+	else {
+		*error_r = "neither take nor release";
+		return -1;
+	}
+	if ((req->op == TEAM_CLAIM_TAKEOVER) !=
+	    (req->to != NULL && *req->to != '\0') || *args[1] == '\0') {
+		*error_r = "take needs a mailbox and a colleague, release a "
+			"mailbox only";
+		return -1;
+	}
+	req->name = args[1];
+	return parse_uids(args[2], req, error_r);
 }
 
 static int parse_guard(const char *const *args, struct team_request *req,
@@ -199,6 +239,13 @@ static int parse_args(const struct command *command, const char *const *args,
 		return parse_sync(args, req, error_r);
 	case TEAM_COMMAND_CLAIM:
 		return parse_claim(args, req, error_r);
+	case TEAM_COMMAND_ADMIN_CLAIM:
+		return parse_admin_claim(args, req, error_r);
+	case TEAM_COMMAND_RENEW:
+		return parse_uids(args[0], req, error_r);
+	case TEAM_COMMAND_WHO:
+		req->name = args[0];
+		return 0;
 	case TEAM_COMMAND_GUARD:
 		return parse_guard(args, req, error_r);
 	case TEAM_COMMAND_QUERY:

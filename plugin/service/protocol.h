@@ -16,10 +16,23 @@ enum team_command {
 	TEAM_COMMAND_WATCH,
 	TEAM_COMMAND_UNWATCH,
 	TEAM_COMMAND_CLAIM,
+	TEAM_COMMAND_ADMIN_CLAIM,
+	TEAM_COMMAND_RENEW,
+	TEAM_COMMAND_LOGOUT,
+	TEAM_COMMAND_WHO,
 	TEAM_COMMAND_GUARD,
 	TEAM_COMMAND_UNGUARD,
 	TEAM_COMMAND_STATUS,
 	TEAM_COMMAND_QUERY
+};
+
+enum team_claim_op {
+	TEAM_CLAIM_TAKE,
+	TEAM_CLAIM_RELEASE,
+	/* whoever holds them */
+	TEAM_CLAIM_TAKEOVER,
+	/* the own ones, and those that nobody holds, to a colleague */
+	TEAM_CLAIM_GIVE
 };
 
 struct team_request {
@@ -37,11 +50,14 @@ struct team_request {
 	uint32_t uidvalidity;
 	/* SYNC */
 	uint64_t cursor;
-	/* SYNC: the mailbox; QUERY: the query; GUARD: the action */
+	/* SYNC, ADMIN-CLAIM, WHO: the mailbox; QUERY: the query; GUARD: the
+	   action */
 	const char *name;
-	/* CLAIM: take, not release */
-	bool take;
-	/* CLAIM, GUARD: valid, in canonical form */
+	/* CLAIM, ADMIN-CLAIM */
+	enum team_claim_op op;
+	/* CLAIM give, ADMIN-CLAIM take: for whom */
+	const char *to;
+	/* CLAIM, ADMIN-CLAIM, RENEW, GUARD: valid, in canonical form */
 	const char *uids;
 	/* CLAIM: may be NULL */
 	const char *mids;

@@ -3,6 +3,7 @@
 
 #include "team-common.h"
 #include "array.h"
+#include "ioloop.h"
 #include "llist.h"
 #include "record.h"
 #include "box.h"
@@ -160,6 +161,7 @@ void session_watch(struct session *session, struct boxes *boxes,
 	watch = i_new(struct watch, 1);
 	watch->session = session;
 	watch->box = box;
+	watch->since = ioloop_time;
 	DLLIST_PREPEND(&box->watches, watch);
 	DLLIST_PREPEND_FULL(&session->watches, watch, session_prev,
 			    session_next);

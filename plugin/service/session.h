@@ -43,6 +43,8 @@ struct watch {
 	struct watch *session_prev, *session_next;
 	struct session *session;
 	struct box *box;
+	/* seconds since the epoch */
+	int64_t since;
 	/* not sent yet */
 	enum push_what pending;
 };

@@ -10,7 +10,9 @@
 #include "team-settings.h"
 #include "journal.h"
 #include "journal-gap.h"
+#include "uidset.h"
 #include "box.h"
+#include "client.h"
 #include "service.h"
 #include "session.h"
 #include "state.h"
@@ -35,6 +37,20 @@ static const struct pg_statement state_statements[] = {
 	{ "claim_release",
 	  "SELECT uid, state, holder, since, until "
 	  "FROM team.claim_release($1, $2, $3, $4, $5)" },
+	{ "claim_renew",
+	  "SELECT uid, state, holder, since, until "
+	  "FROM team.claim_renew($1, $2, $3, $4, $5, $6)" },
+	{ "claim_give",
+	  "SELECT uid, state, holder, since, until "
+	  "FROM team.claim_give($1, $2, $3, $4, $5, $6, $7, $8)" },
+	{ "claim_free",
+	  "SELECT uid, state, holder, since, until "
+	  "FROM team.claim_free($1, $2, $3, $4)" },
+	{ "claim_logout",
+	  "SELECT guid, uidvalidity, name, uid, holder, since, until "
+	  "FROM team.claim_logout($1, $2, $3)" },
+	{ "mailbox_find",
+	  "SELECT guid, uidvalidity, name FROM team.mailbox_find($1)" },
 	{ "guard_begin",
 	  "SELECT uid, state, holder, since, until "
 	  "FROM team.guard_begin($1, $2, $3, $4, $5)" },
@@ -370,7 +386,34 @@ static void state_claims_notified(struct state *state, struct box *box,
 	claims_refresh(state, box);
 }
 
-/* <node id> <guid> <uidvalidity> claims | flags <colleague> */
+/* <former> TAB <by> TAB <uids>: the former holder is told. Names have blanks but
+   no tabs. */
+static void
+state_notified_taken(const char *guid, uint32_t uidvalidity, const char *text)
+{
+	const char *const *args = t_strsplit(text, "\t");
+	struct team_uidset set;
+	const char *error, *what;
+	uint64_t count;
+
+	if (str_array_length(args) < 3)
+		return;
+	what = "A message that you had claimed";
+	if (team_uidset_parse_multirange(args[2], &set, &error) == 0) {
+		count = team_uidset_size(&set);
+		if (count > 1) {
+			what = t_strdup_printf("%"PRIu64" messages that you "
+					       "had claimed", count);
+		}
+		team_uidset_free(&set);
+	}
+	clients_push_alert(args[0], guid, uidvalidity, *args[1] == '\0' ?
+		t_strdup_printf("%s: an administrator released this.", what) :
+		t_strdup_printf("%s: now claimed by %s.", what, args[1]));
+}
+
+/* <node id> <guid> <uidvalidity> claims | renewed | flags <colleague> |
+   taken ... */
 static void state_notified(void *context, const char *payload)
 {
 	struct state *state = context;
@@ -390,6 +433,13 @@ static void state_notified(void *context, const char *payload)
 		box = box_get(state->service->boxes, args[1], uidvalidity);
 		state_claims_notified(state, box, node_id);
 		box_check_unused(box);
+	} else if (strcmp(args[3], "renewed") == 0) {
+		if (box != NULL &&
+		    node_id != pg_conn_node_id(state->service->requests))
+			claims_refresh(state, box);
+	} else if (strcmp(args[3], "taken") == 0 && args[4] != NULL) {
+		state_notified_taken(args[1], uidvalidity,
+				     t_strarray_join(args + 4, " "));
 	} else if (strcmp(args[3], "flags") == 0 && args[4] != NULL) {
 		if (node_id == pg_conn_node_id(state->service->requests))
 			return;

@@ -66,10 +66,11 @@ SELECT results_eq($$SELECT p.proname::text COLLATE "default" FROM pg_proc p
 	WHERE n.nspname = 'team' AND
 		has_function_privilege('team_service', p.oid, 'EXECUTE')
 	ORDER BY p.proname COLLATE "C"$$,
-	ARRAY['add_note', 'audit_search', 'audit_show', 'claim_guard',
-	      'claim_lapse', 'claim_release', 'claim_take', 'claims',
+	ARRAY['add_note', 'audit_search', 'audit_show', 'claim_free',
+	      'claim_give', 'claim_guard', 'claim_lapse', 'claim_logout',
+	      'claim_release', 'claim_renew', 'claim_take', 'claims',
 	      'export_nodes', 'export_notes', 'export_records', 'guard_begin',
-	      'guard_end', 'hello', 'ingest',
+	      'guard_end', 'hello', 'ingest', 'mailbox_find',
 	      'status', 'sync_claims', 'sync_flags', 'sync_mailbox'],
 	'team_service may execute just the functions of the service');
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p

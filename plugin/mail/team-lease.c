@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A claim lasts as long as its holder works on the message, and he is told if
+   somebody takes it over. */
+
+#include "team-common.h"
+#include "array.h"
+#include "str.h"
+#include "bsearch-insert-pos.h"
+#include "mail-storage-private.h"
+#include "team-storage-private.h"
+
+/* More than anybody reads */
+#define ALERTS_SIZE_MAX 4096
+
+static int
+team_claim_uid_cmp(const uint32_t *uid, const struct team_claim *claim)
+{
+	return *uid < claim->uid ? -1 : *uid > claim->uid ? 1 : 0;
+}
+
+void team_mailbox_touch(struct team_mailbox *tbox, uint32_t uid)
+{
+	const struct team_claim *claim;
+	unsigned int idx;
+
+	if (tbox->shown_pool == NULL || uid == 0 ||
+	    !array_bsearch_insert_pos(&tbox->shown, &uid, team_claim_uid_cmp,
+				      &idx))
+		return;
+	claim = array_idx(&tbox->shown, idx);
+	if (strcmp(claim->holder, tbox->tuser->colleague) == 0)
+		seq_range_array_add(&tbox->touched_uids, uid);
+}
+
+void team_mailbox_renew(struct team_mailbox *tbox)
+{
+	if (array_count(&tbox->touched_uids) == 0)
+		return;
+	/* the service knows whether it is time */
+	T_BEGIN {
+		team_session_renew(team_user_session(tbox->tuser), tbox->guid,
+				   tbox->uidvalidity,
+				   team_uidset(&tbox->touched_uids));
+	} T_END;
+	array_clear(&tbox->touched_uids);
+}
+
+void team_user_add_alert(struct team_user *tuser, const char *text)
+{
+	if (tuser->alerts == NULL)
+		tuser->alerts = str_new(default_pool, 128);
+	if (str_len(tuser->alerts) > ALERTS_SIZE_MAX)
+		return;
+	str_append(tuser->alerts, text);
+	str_append_c(tuser->alerts, '\n');
+}
+
+const char *const *team_user_take_alerts(struct mail_user *user)
+{
+	struct team_user *tuser = TEAM_USER_CONTEXT_REQUIRE(user);
+	const char *const *alerts;
+
+	if (tuser->alerts == NULL || str_len(tuser->alerts) == 0)
+		return NULL;
+	str_truncate(tuser->alerts, str_len(tuser->alerts) - 1);
+	alerts = t_strsplit(str_c(tuser->alerts), "\n");
+	str_truncate(tuser->alerts, 0);
+	return alerts;
+}
+
+void team_user_logout(struct team_user *tuser)
+{
+	static const char *const no_args[] = { NULL };
+	struct team_answer answer;
+	const char *error;
+	pool_t pool;
+
+	if (!tuser->set->team_claim_until_logout || tuser->session == NULL)
+		return;
+	pool = pool_alloconly_create("team logout", 256);
+	if (team_client_request(tuser->session, pool, "LOGOUT", no_args,
+				&answer, &error) < 0)
+		e_error(tuser->user->event, "team: %s: claims last until they "
+			"lapse", error);
+	pool_unref(&pool);
+}
