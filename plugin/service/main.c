@@ -51,7 +51,6 @@ static void journal_dir_create(const char *dir, uid_t uid, gid_t gid)
 static void pid_file_create(const char *base_dir, uid_t uid, gid_t gid)
 {
 	const char *path = t_strdup_printf("%s/"PID_FILE_NAME, base_dir);
-	const char *pid = t_strdup_printf("%s\n", my_pid);
 
 	pid_fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (pid_fd < 0) {
@@ -61,9 +60,17 @@ static void pid_file_create(const char *base_dir, uid_t uid, gid_t gid)
 	}
 	if ((geteuid() == 0 && uid != (uid_t)-1 &&
 	     fchown(pid_fd, uid, gid) < 0) ||
-	    fchmod(pid_fd, 0644) < 0 || ftruncate(pid_fd, 0) < 0 ||
-	    write_full(pid_fd, pid, strlen(pid)) < 0)
-		i_warning("write(%s) failed: %m", path);
+	    fchmod(pid_fd, 0644) < 0 || ftruncate(pid_fd, 0) < 0)
+		i_warning("%s can't be written: %m", path);
+}
+
+/* The file stays empty until the service answers. */
+static void pid_file_write(void)
+{
+	const char *pid = t_strdup_printf("%s\n", my_pid);
+
+	if (pid_fd >= 0 && write_full(pid_fd, pid, strlen(pid)) < 0)
+		i_warning("write("PID_FILE_NAME") failed: %m");
 }
 
 static void main_preinit(const struct team_settings *set,
@@ -204,6 +211,7 @@ int main(int argc, char *argv[])
 
 	main_init(set);
 	master_service_init_finish(master_service);
+	pid_file_write();
 	master_service_run(master_service, client_connected);
 	main_deinit();
 	service_settings_free(&set);
