@@ -225,7 +225,7 @@ static int team_mailbox_alloc_index(struct team_mailbox *tbox)
 	return ret;
 }
 
-static int team_mailbox_open(struct mailbox *box)
+static int team_mailbox_open_super(struct mailbox *box)
 {
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
 	int ret;
@@ -233,7 +233,16 @@ static int team_mailbox_open(struct mailbox *box)
 	T_BEGIN {
 		ret = team_mailbox_alloc_index(tbox);
 	} T_END;
-	if (ret < 0 || tbox->module_ctx.super.open(box) < 0)
+	return ret < 0 ? -1 : tbox->module_ctx.super.open(box);
+}
+
+static int team_mailbox_open(struct mailbox *box)
+{
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
+
+	if (team_mailbox_open_super(box) < 0 &&
+	    (!team_claim_mailbox_create(tbox) ||
+	     team_mailbox_open_super(box) < 0))
 		return -1;
 	tbox->opening_pvt = TRUE;
 	if (*tbox->tuser->set->private_keywords != NULL)

@@ -45,6 +45,8 @@ team_save_group_get(struct team_transaction *tt, unsigned int mailnum,
 		group->from = p_strdup(tt->pool, src->guid);
 		group->fromname = p_strdup(tt->pool, src->box->vname);
 		group->fromvalidity = src->uidvalidity;
+		group->from_claimed = strcmp(action, "move") == 0 &&
+			team_claim_mailbox_holder(src) != NULL;
 	}
 	return group;
 }
@@ -408,6 +410,8 @@ void team_saves_commit(struct team_transaction *tt,
 			team_save_group_commit(tt, group,
 					       changes->uid_validity,
 					       pvt_saves, pvt_saves_count);
+			team_claim_mailbox_saved(tt, group,
+				changes->uid_validity);
 		} T_END;
 	}
 }

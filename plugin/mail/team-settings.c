@@ -26,6 +26,7 @@ static const struct setting_define team_setting_defines[] = {
 	DEF(SET_STR_NOVARS, team_private_keywords),
 	DEF(SET_STR_NOVARS, team_claim_flags),
 	DEF(SET_STR_NOVARS, team_claim_protects),
+	DEF(SET_STR_NOVARS, team_claim_mailbox),
 	DEF(SET_BOOL, team_claim_until_logout),
 	{ .key = NULL }
 };
@@ -37,6 +38,7 @@ static const struct team_settings team_default_settings = {
 	.team_private_keywords = "$Important Old my-*",
 	.team_claim_flags = "claimed",
 	.team_claim_protects = "\\Deleted move expunge",
+	.team_claim_mailbox = "Claimed",
 };
 
 const struct setting_parser_info team_mail_setting_parser_info = {

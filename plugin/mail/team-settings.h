@@ -22,6 +22,7 @@ struct team_settings {
 	const char *team_private_keywords;
 	const char *team_claim_flags;
 	const char *team_claim_protects;
+	const char *team_claim_mailbox;
 	bool team_claim_until_logout;
 
 	/* made of the above */

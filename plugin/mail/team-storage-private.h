@@ -147,6 +147,8 @@ struct team_save_group {
 	ARRAY(struct team_message_id) messages;
 	unsigned int first_mailnum;
 	size_t message_ids_size;
+	/* moved out of a folder of claimed messages */
+	bool from_claimed;
 	/* its intent in the journal */
 	uint64_t txn;
 };
@@ -338,6 +340,17 @@ void team_transaction_claims(struct team_transaction *tt);
 void team_transaction_release_taken(struct team_transaction *tt);
 /* "claimed-<colleague>" as a keyword. */
 const char *team_claim_keyword(const char *colleague);
+
+/* team-claim-mailbox.c */
+/* The colleague whose the mailbox's messages are, or NULL. */
+const char *team_claim_mailbox_holder(struct team_mailbox *tbox);
+/* The mailbox couldn't be opened: makes it if it is such a folder and somebody
+   wants to save in it. Returns TRUE if it is there now, to be opened. */
+bool team_claim_mailbox_create(struct team_mailbox *tbox);
+/* Messages were saved. */
+void team_claim_mailbox_saved(struct team_transaction *tt,
+			      const struct team_save_group *group,
+			      uint32_t uidvalidity);
 
 /* team-lease.c */
 /* The user reads or changes the message: if he holds it, the claim is renewed
