@@ -149,6 +149,10 @@
        audit-search  keys of team.audit_search's filter, and limit
        audit-show    message_id
        claims        mailbox (optional)
+       audit-nodes   the nodes that write the log
+       audit-notes   node, after: what the node signed
+       audit-export  node, after, limit: records with all that their leaves
+                     are made of
      D <id> columns <name>...    once, first
      D <id> row <value>...       NULL is sent as an empty field
      OK <id> <rows>

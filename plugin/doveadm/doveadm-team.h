@@ -60,6 +60,10 @@ int doveadm_team_query(struct doveadm_team *team, const char *name,
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_status;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_audit_search;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_audit_show;
+extern struct doveadm_cmd_ver2 doveadm_cmd_team_audit_export;
+extern struct doveadm_cmd_ver2 doveadm_cmd_team_audit_checkpoints;
+extern struct doveadm_cmd_ver2 doveadm_cmd_team_audit_verify;
+extern struct doveadm_cmd_ver2 doveadm_cmd_team_audit_prove;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_claim_list;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_claim_take;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_claim_hand_over;

@@ -17,6 +17,7 @@
 #include "state.h"
 
 #define QUERY_LIMIT_DEFAULT "1000"
+#define QUERY_PARAMS_MAX 3
 
 struct client_query {
 	struct client *client;
@@ -130,11 +131,34 @@ static void query_filter(const char *const *fields, const char **filter_r,
 	*filter_r = str_c(json);
 }
 
+/* Takes the values of exactly these keys, in this order. */
+static bool query_values(const char *const *fields, const char *const *keys,
+			 const char **params_r)
+{
+	unsigned int i;
+	size_t len;
+
+	for (i = 0; keys[i] != NULL; i++) {
+		len = strlen(keys[i]);
+		if (fields[i] == NULL ||
+		    strncmp(fields[i], keys[i], len) != 0 ||
+		    fields[i][len] != '=')
+			return FALSE;
+		params_r[i] = fields[i] + len + 1;
+	}
+	return fields[i] == NULL;
+}
+
 /* Finds the statement and its parameters. Returns their number, or -1 with an
    error. */
 static int query_params(const struct team_request *req, const char **sql_r,
-			const char *params_r[2], const char **error_r)
+			const char *params_r[QUERY_PARAMS_MAX],
+			const char **error_r)
 {
+	static const char *const notes_keys[] = { "node", "after", NULL };
+	static const char *const export_keys[] = {
+		"node", "after", "limit", NULL
+	};
 	const char *const *fields = req->fields;
 	unsigned int limit;
 
@@ -161,6 +185,20 @@ static int query_params(const struct team_request *req, const char **sql_r,
 		params_r[0] = fields[0] == NULL ? NULL : fields[0] + 8;
 		return 1;
 	}
+	if (strcmp(req->name, "audit-nodes") == 0 && fields[0] == NULL) {
+		*sql_r = "SELECT * FROM team.export_nodes()";
+		return 0;
+	}
+	if (strcmp(req->name, "audit-notes") == 0 &&
+	    query_values(fields, notes_keys, params_r)) {
+		*sql_r = "SELECT * FROM team.export_notes($1, $2)";
+		return 2;
+	}
+	if (strcmp(req->name, "audit-export") == 0 &&
+	    query_values(fields, export_keys, params_r)) {
+		*sql_r = "SELECT * FROM team.export_records($1, $2, $3)";
+		return 3;
+	}
 	*error_r = "unknown query, or its arguments are wrong";
 	return -1;
 }
@@ -175,7 +213,7 @@ void command_query(struct client *client, struct session *session,
 		   const struct team_request *req)
 {
 	struct client_query *cquery;
-	const char *sql, *error, *params[2];
+	const char *sql, *error, *params[QUERY_PARAMS_MAX];
 	int count;
 
 	if (client->query != NULL) {

@@ -8,6 +8,8 @@
 #include "pg-conn.h"
 #include "shipper.h"
 #include "box.h"
+#include "checkpoints.h"
+#include "team-settings.h"
 #include "client.h"
 #include "commands.h"
 #include "service.h"
@@ -112,6 +114,10 @@ void command_status(struct client *client, const struct team_request *req)
 			ioloop_time - service->started);
 	status_postgres(&status, service, &shipper);
 	status_journal(&status, &journal, &shipper);
+	status_send_num(&status, "checkpoint_size",
+			checkpoints_last_size(service->checkpoints));
+	status_send(&status, "checkpoint_dir",
+		    service->set->team_journal_dir);
 	status_send_num(&status, "clients", clients_count());
 	status_send_num(&status, "sessions", service->sessions_count);
 	status_send_num(&status, "watches", watches);

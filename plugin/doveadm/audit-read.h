@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef AUDIT_READ_H
+#define AUDIT_READ_H
+
+/* Reading the log through the service, for exports and checks. */
+
+#include "export.h"
+
+struct doveadm_team;
+
+/* Returns FALSE to stop. error is NULL, or why the record can't be read; then
+   only its node and seq are set, if at all. */
+typedef bool audit_record_callback_t(const struct team_export *exp,
+				     const char *error, void *context);
+
+struct audit_node {
+	const char *id, *name;
+};
+ARRAY_DEFINE_TYPE(audit_node, struct audit_node);
+
+/* All return 0, or -1 with the error logged and the exit code set. */
+
+/* The nodes by name, or only the given one. Allocated from team->pool. */
+int audit_read_nodes(struct doveadm_team *team, const char *only,
+		     ARRAY_TYPE(audit_node) *nodes);
+/* The node's signed notes, as in the file that the service writes. */
+int audit_read_notes(struct doveadm_team *team, const struct audit_node *node,
+		     string_t *dest);
+/* The node's records after the number, in order. */
+int audit_read_records(struct doveadm_team *team,
+		       const struct audit_node *node, uint64_t after,
+		       audit_record_callback_t *callback, void *context);
+
+/* Reads a file into the string. */
+int audit_read_file(const char *path, string_t *dest);
+
+#endif

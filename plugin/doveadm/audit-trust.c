@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Finding keys and checkpoints. */
+
+#include "team-common.h"
+#include "array.h"
+#include "str.h"
+#include "verify.h"
+#include "audit-read.h"
+#include "audit-trust.h"
+#include "doveadm-team.h"
+#include "team-client.h"
+
+/* Where the service keeps its files. */
+static int trust_dir(struct doveadm_team *team, const char **dir_r)
+{
+	static const char *const no_args[] = { NULL };
+	struct team_answer answer;
+	const char *const *args, *error;
+
+	if (team_client_request(team->session, team->pool, "STATUS", no_args,
+				&answer, &error) < 0) {
+		doveadm_team_unanswered("status", error);
+		return -1;
+	}
+	if (answer.code != NULL) {
+		doveadm_team_refused(team, "status", answer.code, answer.args);
+		return -1;
+	}
+	array_foreach_elem(&answer.data, args) {
+		if (args[0] != NULL && args[1] != NULL &&
+		    strcmp(args[0], "checkpoint_dir") == 0) {
+			*dir_r = p_strdup(team->pool, args[1]);
+			return 0;
+		}
+	}
+	i_error("The team service doesn't say where its checkpoints are: name "
+		"them with --key and --checkpoints");
+	doveadm_exit_code = EX_UNAVAILABLE;
+	return -1;
+}
+
+/* Notes of other nodes don't concern a check of one. */
+static void add_notes(struct team_verify *verify, string_t *notes,
+		      const char *only)
+{
+	const char *data = str_c(notes);
+	size_t size = str_len(notes), pos = 0, used;
+	struct team_statement st;
+	struct team_note note;
+	char node[TEAM_NOTE_NAME_MAX + 1];
+
+	if (only == NULL) {
+		team_verify_add_notes(verify, data, size);
+		return;
+	}
+	while (pos < size &&
+	       team_note_parse(data + pos, size - pos, &note, &used) > 0) {
+		pos += used;
+		if (team_statement_parse(note.text, note.text_size, &st) < 0 ||
+		    team_origin_node(st.type == TEAM_STATEMENT_KEY ?
+				     st.key.name : st.origin, node,
+				     sizeof(node)) < 0 ||
+		    strcmp(node, only) == 0) {
+			team_verify_add_notes(verify, note.text,
+				note.sigs + note.sigs_size - note.text);
+		}
+	}
+	if (pos < size) {
+		/* say what's wrong with it */
+		team_verify_add_notes(verify, data + pos, size - pos);
+	}
+}
+
+int audit_trust_load(struct doveadm_cmd_context *cctx,
+		     struct doveadm_team *team, const char *only,
+		     struct team_verify *verify, string_t *notes)
+{
+	const char *key = NULL, *checkpoints = NULL, *dir = NULL;
+	string_t *text = str_new(default_pool, 1024);
+	string_t *own_notes = str_new(default_pool, 4096);
+	int ret = 0;
+
+	(void)doveadm_cmd_param_str(cctx, "key", &key);
+	(void)doveadm_cmd_param_str(cctx, "checkpoints", &checkpoints);
+	if (key == NULL || checkpoints == NULL)
+		ret = trust_dir(team, &dir);
+	if (ret == 0 && key == NULL)
+		key = t_strconcat(dir, "/team.pub", NULL);
+	if (ret == 0 && checkpoints == NULL)
+		checkpoints = t_strconcat(dir, "/checkpoints", NULL);
+	if (ret == 0)
+		ret = audit_read_file(key, text);
+	if (ret == 0 && team_verify_add_keys(verify, str_c(text)) < 0) {
+		i_error("%s isn't a file of public keys", key);
+		doveadm_exit_code = EX_NOINPUT;
+		ret = -1;
+	}
+	if (ret == 0)
+		ret = audit_read_file(checkpoints, own_notes);
+	if (ret == 0) {
+		add_notes(verify, own_notes, only);
+		if (notes != NULL)
+			str_append_str(notes, own_notes);
+	}
+	str_free(&text);
+	str_free(&own_notes);
+	return ret;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef AUDIT_TRUST_H
+#define AUDIT_TRUST_H
+
+/* Which keys and checkpoints a check trusts: those given by --key and
+   --checkpoints, otherwise the files of this node's service. */
+
+struct doveadm_cmd_context;
+struct doveadm_team;
+struct team_verify;
+
+/* Tells the checker. only: the node that it is about, or NULL. notes, if it
+   isn't NULL, gets all the notes. Returns 0, or -1 with the error logged and
+   the exit code set. */
+int audit_trust_load(struct doveadm_cmd_context *cctx,
+		     struct doveadm_team *team, const char *only,
+		     struct team_verify *verify, string_t *notes);
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* doveadm team audit export, checkpoints */
+
+#include "team-common.h"
+#include "array.h"
+#include "str.h"
+#include "strnum.h"
+#include "audit-format.h"
+#include "audit-read.h"
+#include "doveadm-team.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define EXPORT_TIMEOUT_MSECS (5*60*1000)
+/* More than the longest line. */
+#define RESUME_TAIL_SIZE (4*1024*1024)
+
+struct export_context {
+	enum audit_format format;
+	FILE *file;
+	uint64_t records;
+	bool failed;
+};
+
+static bool export_record(const struct team_export *exp, const char *error,
+			  void *context)
+{
+	struct export_context *ctx = context;
+
+	if (error != NULL) {
+		/* what can't be read is exported as far as it can: a check
+		   finds it */
+		i_error("Record %"PRIu64" can't be read: %s", exp->seq, error);
+		doveadm_exit_code = EX_DATAERR;
+	}
+	if (exp->node == NULL || exp->record == NULL)
+		return TRUE;
+	T_BEGIN {
+		audit_format_record(ctx->format, exp, ctx->file);
+	} T_END;
+	ctx->records++;
+	if (ferror(ctx->file) != 0) {
+		ctx->failed = TRUE;
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static int export_fail_write(const char *path)
+{
+	i_error("write(%s) failed: %m", path);
+	doveadm_exit_code = EX_IOERR;
+	return -1;
+}
+
+/* Finds the last complete line, cuts off what follows it and tells the number
+   of its record; 0 if the file is empty. */
+static int resume_file(FILE *file, const char *path, const char *node,
+		       uint64_t *seq_r)
+{
+	struct team_export exp;
+	struct stat st;
+	char *buf, *line, *error;
+	off_t offset;
+	size_t size;
+	int ret = -1;
+
+	*seq_r = 0;
+	if (fstat(fileno(file), &st) < 0)
+		return export_fail_write(path);
+	offset = st.st_size < RESUME_TAIL_SIZE ? 0 :
+		st.st_size - RESUME_TAIL_SIZE;
+	buf = i_malloc(RESUME_TAIL_SIZE + 1);
+	if (fseeko(file, offset, SEEK_SET) < 0) {
+		i_free(buf);
+		return export_fail_write(path);
+	}
+	size = fread(buf, 1, RESUME_TAIL_SIZE, file);
+	while (size > 0 && buf[size-1] != '\n')
+		size--;
+	if (ftruncate(fileno(file), offset + size) < 0) {
+		i_free(buf);
+		return export_fail_write(path);
+	}
+	(void)fseeko(file, 0, SEEK_END);
+	if (size == 0) {
+		i_free(buf);
+		return 0;
+	}
+	buf[size-1] = '\0';
+	line = strrchr(buf, '\n');
+	line = line == NULL ? buf : line + 1;
+	if (team_export_from_json(&exp, line, &error) < 0) {
+		i_error("%s can't be resumed: its last line is no record: %s",
+			path, error);
+		free(error);
+	} else {
+		*seq_r = exp.seq;
+		ret = strcmp(exp.node, node) == 0 ? 0 : -1;
+		if (ret < 0) {
+			i_error("%s can't be resumed: it ends with a record "
+				"of %s, not %s", path, exp.node, node);
+		}
+		team_export_clear(&exp);
+	}
+	i_free(buf);
+	if (ret < 0)
+		doveadm_exit_code = EX_DATAERR;
+	return ret;
+}
+
+static int
+export_nodes(struct doveadm_team *team, const ARRAY_TYPE(audit_node) *nodes,
+	     uint64_t after, struct export_context *ctx)
+{
+	const struct audit_node *node;
+
+	array_foreach(nodes, node) {
+		if (audit_read_records(team, node, after, export_record,
+				       ctx) < 0)
+			return -1;
+		if (ctx->failed)
+			return 0;
+	}
+	return 0;
+}
+
+static int export_open(struct doveadm_cmd_context *cctx,
+		       const ARRAY_TYPE(audit_node) *nodes, const char *path,
+		       struct export_context *ctx, uint64_t *after)
+{
+	const struct audit_node *node = array_front(nodes);
+	bool resume = FALSE;
+
+	(void)doveadm_cmd_param_bool(cctx, "resume", &resume);
+	if (resume && (path == NULL || array_count(nodes) > 1 ||
+		       ctx->format != AUDIT_FORMAT_JSONL)) {
+		doveadm_team_usage_error("--resume needs --output, the format "
+			"jsonl and, if there are several nodes, --node");
+		return -1;
+	}
+	if (path == NULL) {
+		ctx->file = stdout;
+		audit_format_header(ctx->format, ctx->file);
+		return 0;
+	}
+	/* mail logs are nobody else's business */
+	(void)umask(0077);
+	ctx->file = fopen(path, resume ? "a+" : "w");
+	if (ctx->file == NULL)
+		return export_fail_write(path);
+	if (resume)
+		return resume_file(ctx->file, path, node->name, after);
+	audit_format_header(ctx->format, ctx->file);
+	return 0;
+}
+
+static void export_run(struct doveadm_cmd_context *cctx,
+		       struct doveadm_team *team, enum audit_format format,
+		       uint64_t after)
+{
+	struct export_context ctx = { .format = format };
+	ARRAY_TYPE(audit_node) nodes;
+	const char *path = NULL, *only = NULL;
+
+	(void)doveadm_cmd_param_str(cctx, "output", &path);
+	(void)doveadm_cmd_param_str(cctx, "node", &only);
+	if (audit_read_nodes(team, only, &nodes) < 0)
+		return;
+	if (export_open(cctx, &nodes, path, &ctx, &after) == 0) {
+		(void)export_nodes(team, &nodes, after, &ctx);
+		if (fflush(ctx.file) != 0 || ctx.failed ||
+		    (path != NULL && fsync(fileno(ctx.file)) < 0))
+			(void)export_fail_write(path == NULL ? "stdout" : path);
+	}
+	if (path != NULL && ctx.file != NULL) {
+		i_info("%"PRIu64" records written to %s", ctx.records, path);
+		fclose(ctx.file);
+	}
+}
+
+static void cmd_team_audit_export(struct doveadm_cmd_context *cctx)
+{
+	enum audit_format format = AUDIT_FORMAT_JSONL;
+	struct doveadm_team *team;
+	uint64_t after = 0;
+	const char *value;
+
+	if (doveadm_cmd_param_str(cctx, "format", &value) &&
+	    audit_format_parse(value, &format) < 0) {
+		doveadm_team_usage_error(
+			"--format: there is no '%s', only: jsonl csv ecs",
+			value);
+		return;
+	}
+	if (doveadm_cmd_param_str(cctx, "after", &value) &&
+	    str_to_uint64(value, &after) < 0) {
+		doveadm_team_usage_error("--after: '%s' isn't a number",
+					 value);
+		return;
+	}
+	if (doveadm_team_connect(cctx, EXPORT_TIMEOUT_MSECS, &team) < 0)
+		return;
+	export_run(cctx, team, format, after);
+	doveadm_team_disconnect(&team);
+}
+
+static void cmd_team_audit_checkpoints(struct doveadm_cmd_context *cctx)
+{
+	struct doveadm_team *team;
+	ARRAY_TYPE(audit_node) nodes;
+	const struct audit_node *node;
+	const char *only = NULL;
+	string_t *notes = str_new(default_pool, 4096);
+
+	(void)doveadm_cmd_param_str(cctx, "node", &only);
+	if (doveadm_team_connect(cctx, EXPORT_TIMEOUT_MSECS, &team) < 0) {
+		str_free(&notes);
+		return;
+	}
+	if (audit_read_nodes(team, only, &nodes) == 0) {
+		array_foreach(&nodes, node) {
+			if (audit_read_notes(team, node, notes) < 0)
+				break;
+		}
+		fputs(str_c(notes), stdout);
+	}
+	str_free(&notes);
+	doveadm_team_disconnect(&team);
+}
+
+struct doveadm_cmd_ver2 doveadm_cmd_team_audit_export = {
+	.name = "team audit export",
+	.cmd = cmd_team_audit_export,
+	.usage = "[--format jsonl|csv|ecs] [--output <file>] [--resume] "
+		"[--node <node>] [--after <record>]",
+DOVEADM_CMD_PARAMS_START
+DOVEADM_CMD_PARAM('\0', "format", CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAM('\0', "output", CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAM('\0', "resume", CMD_PARAM_BOOL, 0)
+DOVEADM_CMD_PARAM('\0', "node", CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAM('\0', "after", CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAMS_END
+};
+
+struct doveadm_cmd_ver2 doveadm_cmd_team_audit_checkpoints = {
+	.name = "team audit checkpoints",
+	.cmd = cmd_team_audit_checkpoints,
+	.usage = "[--node <node>]",
+DOVEADM_CMD_PARAMS_START
+DOVEADM_CMD_PARAM('\0', "node", CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAMS_END
+};
