@@ -405,8 +405,12 @@ team_mail_get_stream(struct mail *_mail, bool get_body,
 	/* who reads works on it */
 	if (get_body && !_mail->saving)
 		team_mailbox_touch(tbox, _mail->uid);
-	return mmail->super.get_stream(_mail, get_body, hdr_size, body_size,
-				       stream_r);
+	if (mmail->super.get_stream(_mail, get_body, hdr_size, body_size,
+				    stream_r) < 0)
+		return -1;
+	if (get_body)
+		team_audit_body_read(mail);
+	return 0;
 }
 
 void team_mail_allocated(struct mail *_mail)

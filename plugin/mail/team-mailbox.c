@@ -314,6 +314,7 @@ void team_mailbox_allocated(struct mailbox *box)
 		v->notify_changes = team_notify_changes;
 		v->transaction_commit = team_box_transaction_commit;
 		team_search_hooks(v);
+		team_audit_mailbox_hooks(v);
 	} else {
 		v->transaction_commit = team_transaction_commit;
 	}

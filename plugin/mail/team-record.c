@@ -29,13 +29,17 @@ void team_transaction_add_message(struct team_transaction *tt,
 {
 	struct team_message_id *message;
 	const char *value;
+	int ret;
 
 	if (seq_range_exists(&tt->tbox->known_uids, mail->uid) ||
 	    seq_range_exists(&tt->messages_uids, mail->uid) ||
 	    (!force && array_count(&tt->messages) >= MESSAGE_IDS_MAX))
 		return;
+	ret = mail_get_first_header(mail, "Message-ID", &value);
+	if (ret < 0)
+		return;
 	seq_range_array_add(&tt->messages_uids, mail->uid);
-	if (mail_get_first_header(mail, "Message-ID", &value) <= 0)
+	if (ret == 0)
 		return;
 	message = array_append_space(&tt->messages);
 	message->uid = mail->uid;
@@ -280,29 +284,34 @@ void team_transaction_records(struct team_transaction *tt,
 	}
 }
 
-void team_transaction_record_refused(struct team_transaction *tt)
+void team_record_messages(struct team_transaction *tt, const char *action,
+			  const char *outcome,
+			  const ARRAY_TYPE(seq_range) *uids)
 {
 	struct team_change change;
 	ARRAY_TYPE(const_char_pp) records;
 	const char *const *record;
 
 	team_change_init(&change);
-	t_array_init(&records, 4);
-	array_sort(&tt->messages, team_message_id_cmp);
-	if (array_count(&tt->refused_moves) > 0) {
-		team_record_emit(tt, "move", "refused", &change,
-				 &tt->refused_moves, &records);
-	}
-	if (array_count(&tt->refused_expunges) > 0) {
-		team_record_emit(tt, "expunge", "refused", &change,
-				 &tt->refused_expunges, &records);
-	}
-	if (array_count(&tt->refused_flags) > 0) {
+	if (strcmp(action, "flag") == 0) {
 		change.add = tt->tuser->set->protected_flags &
 			ENUM_NEGATE(tt->tuser->set->private_flags);
-		team_record_emit(tt, "flag", "refused", &change,
-				 &tt->refused_flags, &records);
 	}
+	t_array_init(&records, 4);
+	array_sort(&tt->messages, team_message_id_cmp);
+	team_record_emit(tt, action, outcome, &change, uids, &records);
 	array_foreach_elem(&records, record)
 		team_client_event(team_user_session(tt->tuser), record);
+}
+
+void team_transaction_record_refused(struct team_transaction *tt)
+{
+	if (array_count(&tt->refused_moves) > 0)
+		team_record_messages(tt, "move", "refused", &tt->refused_moves);
+	if (array_count(&tt->refused_expunges) > 0) {
+		team_record_messages(tt, "expunge", "refused",
+				     &tt->refused_expunges);
+	}
+	if (array_count(&tt->refused_flags) > 0)
+		team_record_messages(tt, "flag", "refused", &tt->refused_flags);
 }

@@ -160,7 +160,7 @@ team_copy_recorded(struct mail_save_context *ctx, struct mail *mail,
 			team_transaction_refuse(src_tt, uid, claim);
 			mail_storage_set_error(t->box->storage,
 				MAIL_ERROR_INUSE, t_strdup_printf(
-				"Claimed by %s", claim->holder));
+				"claimed by %s", claim->holder));
 			mailbox_save_cancel(&ctx);
 			return -1;
 		}

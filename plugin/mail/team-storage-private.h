@@ -14,6 +14,10 @@
 
 #define TEAM_KEYWORD_NONE UINT_MAX
 
+#define TEAM_ERRSTR_NOT_RECORDED \
+	"This can't be recorded right now, so nothing was changed. " \
+	"Try again in a moment"
+
 #define TEAM_USER_CONTEXT(obj) \
 	MODULE_CONTEXT(obj, team_user_module)
 #define TEAM_USER_CONTEXT_REQUIRE(obj) \
@@ -43,6 +47,9 @@ struct team_user {
 	/* the mail that mailbox_move() has just copied and expunges next */
 	struct mail *moved_mail;
 	uint32_t moved_uid;
+
+	/* what the session has downloaded so far */
+	ARRAY(struct team_fetched) fetched;
 
 	pool_t refusals_pool;
 	ARRAY_TYPE(team_refusal) refusals;
@@ -173,6 +180,8 @@ struct team_transaction {
 	ARRAY_TYPE(seq_range) messages_uids;
 
 	ARRAY_TYPE(seq_range) expunges;
+	/* whose bodies were sent to the client */
+	ARRAY_TYPE(seq_range) fetched;
 	ARRAY_TYPE(seq_range) takes, releases;
 	/* the colleague's own that he is done with */
 	ARRAY_TYPE(seq_range) answered;
@@ -283,6 +292,18 @@ void team_record_begin(struct team_mailbox *tbox,
 		       ARRAY_TYPE(const_string) *fields, const char *action,
 		       const char *outcome);
 const char *team_uidset(const ARRAY_TYPE(seq_range) *uids);
+
+/* Records an action on messages of the mailbox, as an event. */
+void team_record_messages(struct team_transaction *tt, const char *action,
+			  const char *outcome,
+			  const ARRAY_TYPE(seq_range) *uids);
+
+/* team-audit.c */
+/* A stream of the body was opened: is it a download? */
+void team_audit_body_read(struct mail_private *mail);
+void team_audit_mailbox_hooks(struct mailbox_vfuncs *v);
+/* Records the downloads that the session hadn't done before. */
+void team_audit_record_fetched(struct team_transaction *tt);
 
 /* team-save.c */
 void team_save_hooks(struct mailbox_vfuncs *v);

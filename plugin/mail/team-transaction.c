@@ -10,10 +10,6 @@
 #include "team-protocol.h"
 #include "team-storage-private.h"
 
-#define TEAM_ERRSTR_NOT_RECORDED \
-	"This can't be recorded right now, so nothing was changed. " \
-	"Try again in a moment"
-
 struct team_transaction *
 team_transaction_get(struct mailbox_transaction_context *t)
 {
@@ -37,6 +33,7 @@ team_transaction_get(struct mailbox_transaction_context *t)
 	p_array_init(&tt->messages, pool, 8);
 	p_array_init(&tt->messages_uids, pool, 8);
 	p_array_init(&tt->expunges, pool, 4);
+	p_array_init(&tt->fetched, pool, 4);
 	p_array_init(&tt->takes, pool, 4);
 	p_array_init(&tt->releases, pool, 4);
 	p_array_init(&tt->answered, pool, 4);
@@ -202,6 +199,7 @@ team_transaction_commit_recorded(struct team_transaction *tt,
 	int ret;
 
 	team_transaction_end_change(tt);
+	team_audit_record_fetched(tt);
 	if (!tt->failed)
 		team_transaction_claims(tt);
 	if (team_transaction_prepare(tt, &txn) < 0) {

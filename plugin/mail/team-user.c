@@ -203,8 +203,8 @@ int team_user_flush(struct mail_user *user)
 	if (team_client_flush(tuser->session, &error) < 0) {
 		/* once, not at every command */
 		if (!tuser->away_logged) {
-			e_error(user->event, "team: %s: what was read is "
-				"recorded later", error);
+			e_error(user->event, "team: %s: records of "
+				"this session are kept for now", error);
 		}
 		tuser->away_logged = TRUE;
 		return -1;

@@ -184,8 +184,9 @@ def test_show_follows_a_message_through_a_move(box, other_box):
     box.server.all_shipped()
     rows = box.server.doveadm_json('team', 'audit', 'show', box.message_id(1))
     steps = [(row['colleague'], row['action'], row['mailbox']) for row in rows]
-    assert steps == [('dave', 'append', box.name), ('alice', 'read', box.name),
-                     ('alice', 'move', other_box.name), ('bob', 'flag', other_box.name)]
+    assert steps == [('dave', 'append', box.name), ('alice', 'fetch', box.name),
+                     ('alice', 'read', box.name), ('alice', 'move', other_box.name),
+                     ('bob', 'flag', other_box.name)]
 
 
 def test_show_of_an_unknown_message_says_so(server):
