@@ -99,3 +99,20 @@ build_team()
 	printf '%s\n' "$fingerprint" > "$build/fingerprint"
 	exec 8>&-
 }
+
+# link_installed BUILD: BUILD/root like after build_team, but with the installed
+# dovecot-team in it.
+link_installed()
+{
+	local build=$1 modules libexec
+
+	# shellcheck disable=SC1091
+	modules=$(. /usr/lib/dovecot/dovecot-config && printf '%s' "$dovecot_moduledir")
+	# shellcheck disable=SC1091
+	libexec=$(. /usr/lib/dovecot/dovecot-config && printf '%s' "$dovecot_pkglibexecdir")
+	[ -x "$libexec/team" ] || die "dovecot-team isn't installed: there is no $libexec/team."
+	mkdir -p "$build/root/modules" "$build/root/share"
+	ln -sfn "$libexec" "$build/root/libexec"
+	ln -sfn /usr/share/dovecot-team "$build/root/share/dovecot-team"
+	ln -sf "$modules"/*_team_plugin.so "$build/root/modules/"
+}

@@ -12,8 +12,10 @@ needed_packages()
 	printf '%s\n' dovecot-core dovecot-imapd dovecot-lmtpd dovecot-submissiond dovecot-pop3d
 	if [ "$TEAM" = yes ]; then
 		printf '%s\n' postgresql-common postgresql
-		printf '%s\n' autoconf automake libtool pkg-config make gcc libc6-dev
-		printf '%s\n' dovecot-dev libpq-dev libssl-dev check
+		if [ "${INSTALLED-no}" = no ]; then
+			printf '%s\n' autoconf automake libtool pkg-config make gcc libc6-dev
+			printf '%s\n' dovecot-dev libpq-dev libssl-dev check
+		fi
 	fi
 	# shellcheck disable=SC2086 # a list of names
 	[ -z "${EXTRA_PACKAGES-}" ] || printf '%s\n' $EXTRA_PACKAGES
@@ -111,7 +113,8 @@ check_installed()
 	local command
 	local -a commands=(dovecot doveadm /usr/bin/python3 runuser flock)
 
-	[ "$TEAM" = no ] || commands+=(make gcc autoreconf libtoolize psql)
+	[ "$TEAM" = no ] || commands+=(psql)
+	[ "$TEAM" = no ] || [ "${INSTALLED-no}" = yes ] || commands+=(make gcc autoreconf libtoolize)
 	for command in "${commands[@]}"; do
 		command -v "$command" > /dev/null ||
 			die "$command is missing. Install it, or run without --no-install. Needed: $(needed_packages | tr '\n' ' ')"

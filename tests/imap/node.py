@@ -30,7 +30,8 @@ class Node:
                 (r'(?m)^team_node = .*', 'team_node = ' + name),
                 (r'(?m)^team_journal_dir = .*', 'team_journal_dir = %s/journal' % self.dir),
                 (r'(?m)^protocols = .*', 'protocols = imap'),
-                (r'(INDEXPVT=\S*/users/%u/team)', r'\1-' + name),
+                (r'(INDEXPVT=\S*/users/%u/team|'
+                 r'mail_index_private_path = \S*/users/%{user}/team)', r'\1-' + name),
                 (r'port = %d\b' % first.port, 'port = %d' % self.port),
                 (r'port = %d\b' % (first.port + 1), 'port = 0')):
             text, count = re.subn(pattern, new, text)

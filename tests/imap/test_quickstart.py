@@ -23,7 +23,7 @@ ENV_NAMES = ['TEAM_IMAP_PORT', 'TEAM_SUBMISSION_PORT', 'TEAM_PGDSN', 'TEAM_PGDSN
 def quickstart(folder, *args, check=True):
     result = subprocess.run(
         [QUICKSTART, '--dir', folder, '--no-install',
-         '--build-dir', os.environ['TEAM_TEST_BUILD'], *args],
+         '--build-dir', os.environ['TEAM_TEST_BUILD'], *instance.INSTALLED, *args],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=170, check=False)
     if check:
         assert result.returncode == 0, result.stdout + result.stderr
@@ -193,7 +193,7 @@ def test_foreground_until_interrupted(folder):
     port = instance.free_port()
     running = subprocess.Popen(
         [QUICKSTART, '--dir', folder, '--no-install', '--no-tour', '--port', str(port),
-         '--build-dir', os.environ['TEAM_TEST_BUILD']],
+         '--build-dir', os.environ['TEAM_TEST_BUILD'], *instance.INSTALLED],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     for line in running.stdout:
