@@ -78,11 +78,11 @@ START_TEST(test_state)
 	parse_ok("WATCH\t1\t2\t"GUID"\t3", &req);
 	parse_ok("UNWATCH\t1\t2\t"GUID"\t3", &req);
 	parse_ok("CLAIM\t1\t2\t"GUID"\t3\ttake\t1,2,3\t1 <a>\001n2 <b>", &req);
-	ck_assert(req.take);
+	ck_assert_int_eq(req.op, TEAM_CLAIM_TAKE);
 	ck_assert_str_eq(req.uids, "1:3");
 	ck_assert_str_eq(req.mids, "1 <a>\n2 <b>");
 	parse_ok("CLAIM\t1\t2\t"GUID"\t3\trelease\t5", &req);
-	ck_assert(!req.take);
+	ck_assert_int_eq(req.op, TEAM_CLAIM_RELEASE);
 	ck_assert_ptr_null(req.mids);
 	parse_ok("GUARD\t1\t2\t"GUID"\t3\texpunge\t5:7", &req);
 	ck_assert_str_eq(req.name, "expunge");
