@@ -103,6 +103,11 @@
      when it is time. The answer doesn't wait for it.
    LOGOUT  <id> <sid>
      Gives back what was claimed in the session.
+   LOOKUP  <id> <sid> <message-ids>
+     Where messages with these Message-IDs (LF between them) are or were, in
+     the order of the IDs:
+     D <id> message <guid> <uidvalidity> <uid> <mailbox>
+     OK <id>
    GUARD   <id> <sid> <guid> <uidvalidity> <action> <uidset>
      Asks whether a protected <action> (delete, move, expunge) may be done.
      Nobody else can claim the others until UNGUARD or the end of the session.

@@ -98,7 +98,9 @@ team_transaction_take_over(struct team_transaction *tt,
 
 	if (array_count(held) == 0)
 		return;
-	if (!compat_mailbox_may_administer(tt->t->box)) {
+	/* saving a draft is no wish to take something from somebody */
+	if (tt->reply != TEAM_REPLY_NONE ||
+	    !compat_mailbox_may_administer(tt->t->box)) {
 		team_claims_refuse(tt, held);
 		return;
 	}

@@ -133,6 +133,10 @@ void team_transaction_refuse(struct team_transaction *tt, uint32_t uid,
 {
 	struct team_refusal refusal;
 
+	if (tt->reply != TEAM_REPLY_NONE) {
+		team_reply_refused(tt, claim);
+		return;
+	}
 	i_zero(&refusal);
 	refusal.guid = tt->tbox->guid;
 	refusal.uidvalidity = tt->tbox->uidvalidity;

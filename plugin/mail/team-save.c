@@ -122,9 +122,14 @@ static int team_save_finish(struct mail_save_context *ctx)
 	struct mail *dest_mail = ctx->copying_via_save ? NULL : ctx->dest_mail;
 	const char *message_id;
 	unsigned int mailnum = t->save_count;
+	enum team_reply reply = tbox->team || dest_mail == NULL ?
+		TEAM_REPLY_NONE : team_reply_kind(ctx);
 
 	if (tbox->module_ctx.super.save_finish(ctx) < 0)
 		return -1;
+	if (reply != TEAM_REPLY_NONE) T_BEGIN {
+		team_reply_saved(team_transaction_get(t), dest_mail, reply);
+	} T_END;
 	if (dest_mail == NULL || !tbox->team)
 		return 0;
 	T_BEGIN {

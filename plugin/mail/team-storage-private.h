@@ -160,6 +160,19 @@ struct team_save_group {
 	uint64_t txn;
 };
 
+/* What a colleague saves outside the team's mailboxes */
+enum team_reply {
+	TEAM_REPLY_NONE = 0,
+	TEAM_REPLY_DRAFT,
+	TEAM_REPLY_SENT
+};
+
+struct team_saved_reply {
+	enum team_reply kind;
+	/* Message-IDs that it answers, one a line, the nearest first */
+	const char *ids;
+};
+
 struct team_transaction {
 	union mailbox_transaction_module_context module_ctx;
 	struct mailbox_transaction_context *t;
@@ -198,6 +211,11 @@ struct team_transaction {
 	bool expunging;
 	/* it was rolled back */
 	bool unchanged;
+	/* what was saved that may answer a team's message */
+	ARRAY(struct team_saved_reply) replies;
+	/* the transaction was begun because of such a message: nothing that
+	   stands against it refuses the command */
+	enum team_reply reply;
 	/* the service didn't answer: nothing may be changed */
 	bool failed;
 };
@@ -372,6 +390,18 @@ bool team_claim_mailbox_create(struct team_mailbox *tbox);
 void team_claim_mailbox_saved(struct team_transaction *tt,
 			      const struct team_save_group *group,
 			      uint32_t uidvalidity);
+
+/* team-reply.c */
+enum team_reply team_reply_kind(struct mail_save_context *ctx);
+/* A draft or sent message was saved. */
+void team_reply_saved(struct team_transaction *tt, struct mail *mail,
+		      enum team_reply kind);
+/* The transaction was committed: claims what is answered by drafts, marks as
+   answered what is answered by sent messages. */
+void team_replies_commit(struct team_transaction *tt);
+/* Tells the user who holds what he answers; claim may be NULL. */
+void team_reply_refused(struct team_transaction *tt,
+			const struct team_claim *claim);
 
 /* team-lease.c */
 /* The user reads or changes the message: if he holds it, the claim is renewed

@@ -37,6 +37,7 @@ team_transaction_get(struct mailbox_transaction_context *t)
 	p_array_init(&tt->takes, pool, 4);
 	p_array_init(&tt->releases, pool, 4);
 	p_array_init(&tt->answered, pool, 4);
+	p_array_init(&tt->replies, pool, 1);
 	p_array_init(&tt->refused_flags, pool, 4);
 	p_array_init(&tt->refused_moves, pool, 4);
 	p_array_init(&tt->refused_expunges, pool, 4);
@@ -177,6 +178,7 @@ team_transaction_finish(struct team_transaction *tt, uint64_t txn, int ret,
 				     &changes->saved_uids) < 0)
 		mailbox_set_index_error(tt->tbox->box);
 	team_saves_commit(tt, changes, pvt_saves, pvt_saves_count);
+	team_replies_commit(tt);
 	if (txn != 0 && team_client_commit(session, txn, NULL, &error) < 0) {
 		e_error(tt->tuser->user->event, "team: %s: the record of a "
 			"change of %s is kept and sent again", error,

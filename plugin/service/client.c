@@ -175,6 +175,9 @@ static void client_request(struct client *client,
 	case TEAM_COMMAND_LOGOUT:
 		command_logout(client, session, req);
 		break;
+	case TEAM_COMMAND_LOOKUP:
+		command_lookup(client, req);
+		break;
 	case TEAM_COMMAND_WHO:
 		command_who(client, req);
 		break;

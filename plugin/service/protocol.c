@@ -33,6 +33,7 @@ static const struct command {
 	  TRUE, TRUE, FALSE, FALSE, 3, 4 },
 	{ "RENEW", TEAM_COMMAND_RENEW, TRUE, TRUE, FALSE, TRUE, 1, 1 },
 	{ "LOGOUT", TEAM_COMMAND_LOGOUT, TRUE, TRUE, FALSE, FALSE, 0, 0 },
+	{ "LOOKUP", TEAM_COMMAND_LOOKUP, TRUE, TRUE, FALSE, FALSE, 1, 1 },
 	{ "WHO", TEAM_COMMAND_WHO, TRUE, TRUE, FALSE, FALSE, 1, 1 },
 	{ "GUARD", TEAM_COMMAND_GUARD, TRUE, TRUE, FALSE, TRUE, 2, 2 },
 	{ "UNGUARD", TEAM_COMMAND_UNGUARD, TRUE, TRUE, FALSE, TRUE, 0, 0 },
@@ -244,6 +245,7 @@ static int parse_args(const struct command *command, const char *const *args,
 	case TEAM_COMMAND_RENEW:
 		return parse_uids(args[0], req, error_r);
 	case TEAM_COMMAND_WHO:
+	case TEAM_COMMAND_LOOKUP:
 		req->name = args[0];
 		return 0;
 	case TEAM_COMMAND_GUARD:

@@ -20,6 +20,7 @@ enum team_command {
 	TEAM_COMMAND_RENEW,
 	TEAM_COMMAND_LOGOUT,
 	TEAM_COMMAND_WHO,
+	TEAM_COMMAND_LOOKUP,
 	TEAM_COMMAND_GUARD,
 	TEAM_COMMAND_UNGUARD,
 	TEAM_COMMAND_STATUS,
@@ -51,7 +52,7 @@ struct team_request {
 	/* SYNC */
 	uint64_t cursor;
 	/* SYNC, ADMIN-CLAIM, WHO: the mailbox; QUERY: the query; GUARD: the
-	   action */
+	   action; LOOKUP: the Message-IDs */
 	const char *name;
 	/* CLAIM, ADMIN-CLAIM */
 	enum team_claim_op op;

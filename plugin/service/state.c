@@ -49,6 +49,8 @@ static const struct pg_statement state_statements[] = {
 	{ "claim_logout",
 	  "SELECT guid, uidvalidity, name, uid, holder, since, until "
 	  "FROM team.claim_logout($1, $2, $3)" },
+	{ "message_find",
+	  "SELECT guid, uidvalidity, uid, name FROM team.message_find($1)" },
 	{ "mailbox_find",
 	  "SELECT guid, uidvalidity, name FROM team.mailbox_find($1)" },
 	{ "guard_begin",
