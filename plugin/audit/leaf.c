@@ -21,7 +21,7 @@ bool team_leaf_key_is_personal(const char *key)
 	if (key[0] == 'd' && key[1] == '.')
 		return true;
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (strcmp(keys[i], key) == 0)
+		if (keys[i][0] == key[0] && strcmp(keys[i], key) == 0)
 			return true;
 	}
 	return false;

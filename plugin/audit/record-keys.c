@@ -218,7 +218,9 @@ int team_record_key_order(const char *key, unsigned int *order_r)
 	unsigned int i;
 
 	for (i = 0; i < RECORD_KEYS_COUNT; i++) {
-		if (strcmp(record_keys[i].name, key) == 0) {
+		/* most differ in what they begin with */
+		if (record_keys[i].name[0] == key[0] &&
+		    strcmp(record_keys[i].name, key) == 0) {
 			*order_r = i;
 			return 0;
 		}
