@@ -20,6 +20,7 @@ static struct doveadm_cmd_ver2 *const team_commands[] = {
 	&doveadm_cmd_team_claim_hand_over,
 	&doveadm_cmd_team_claim_release,
 	&doveadm_cmd_team_who,
+	&doveadm_cmd_team_erase,
 	&doveadm_cmd_team_schema_install,
 	&doveadm_cmd_team_schema_upgrade,
 	&doveadm_cmd_team_schema_check,

@@ -69,6 +69,7 @@ extern struct doveadm_cmd_ver2 doveadm_cmd_team_claim_take;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_claim_hand_over;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_claim_release;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_who;
+extern struct doveadm_cmd_ver2 doveadm_cmd_team_erase;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_schema_install;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_schema_upgrade;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_schema_check;

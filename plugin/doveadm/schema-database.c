@@ -429,3 +429,33 @@ int team_database_apply(struct team_database *db,
 	}
 	return database_exec(db, "COMMIT", error_r);
 }
+
+int team_database_erase(struct team_database *db, const char *colleague,
+			const char **records_r, const char **fields_r,
+			const char **error_r)
+{
+	const char *const params[] = { colleague };
+	PGresult *result;
+	int ret = -1;
+
+	if (database_exec(db, "BEGIN", error_r) < 0)
+		return -1;
+	result = PQexecParams(db->conn,
+		"SELECT records, coalesce(fields, 0) FROM team.erase($1)", 1,
+		NULL, params, NULL, NULL, 0);
+	if (PQresultStatus(result) == PGRES_TUPLES_OK &&
+	    PQntuples(result) == 1) {
+		*records_r = t_strdup(PQgetvalue(result, 0, 0));
+		*fields_r = t_strdup(PQgetvalue(result, 0, 1));
+		ret = 0;
+	} else {
+		*error_r = pq_text(PQerrorMessage(db->conn));
+	}
+	PQclear(result);
+	return ret;
+}
+
+int team_database_commit(struct team_database *db, const char **error_r)
+{
+	return database_exec(db, "COMMIT", error_r);
+}

@@ -35,4 +35,11 @@ int team_database_apply(struct team_database *db,
 			const struct team_migration *migration,
 			const char **error_r);
 
+/* Forgets the person in a transaction that is left open: end it with
+   team_database_commit(), or by closing the connection. */
+int team_database_erase(struct team_database *db, const char *colleague,
+			const char **records_r, const char **fields_r,
+			const char **error_r);
+int team_database_commit(struct team_database *db, const char **error_r);
+
 #endif

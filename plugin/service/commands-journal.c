@@ -246,6 +246,7 @@ void command_event(struct client *client, struct session *session,
 	struct journal_entry entry;
 	const char *error;
 	char *copy;
+	bool erase;
 
 	if (request_is_done(client, req))
 		return;
@@ -264,9 +265,14 @@ void command_event(struct client *client, struct session *session,
 	jreq = journal_request_new(client, req);
 	copy = i_strdup(entry.records);
 	array_push_back(&jreq->records, &copy);
-	stage_request(client, req, &entry,
+	erase = strcmp(team_record_get(record, "action"), "erase") == 0;
+	stage_request(client, req, &entry, erase ||
 		      action_is_precious(team_record_get(record, "action")),
 		      jreq);
+	if (erase) {
+		/* the journal is to forget the person as well */
+		journal_begin_segment(journal);
+	}
 	team_record_free(&record);
 }
 

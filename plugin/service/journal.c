@@ -307,6 +307,12 @@ int journal_rotate(struct journal *journal, const char **error_r)
 	return 0;
 }
 
+void journal_begin_segment(struct journal *journal)
+{
+	if (journal_sync(journal) == 0)
+		journal->need_rotate = TRUE;
+}
+
 /* ---- positions ---- */
 
 int journal_set_base(struct journal *journal, int64_t base)

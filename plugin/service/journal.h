@@ -83,6 +83,10 @@ void journal_flush(struct journal *journal);
 /* Syncs what was written. Returns 0 or -1 (logged). */
 int journal_sync(struct journal *journal);
 
+/* Lets the next record begin a new segment, so that the old one goes as soon as
+   it is shipped. */
+void journal_begin_segment(struct journal *journal);
+
 /* Settles the base. Returns 0, or -1 if it can't be written. */
 int journal_set_base(struct journal *journal, int64_t base);
 /* Records up to seq have been shipped: segments may go. */
