@@ -53,7 +53,9 @@ SELECT results_eq($$SELECT c.oid::regclass::text FROM pg_class c
 	WHERE n.nspname = 'team' AND c.relkind IN ('r', 'p', 'v') AND
 	has_table_privilege('team_auditor', c.oid, 'SELECT')
 	ORDER BY c.relname COLLATE "C"$$,
-	ARRAY['team.audit', 'team.export', 'team.nodes', 'team.notes'],
+	ARRAY['team.activity', 'team.audit', 'team.claims_refused', 'team.deleted',
+	      'team.double_answers_prevented', 'team.export', 'team.nodes',
+	      'team.notes', 'team.response_time'],
 	'team_auditor may read the views and nothing else');
 SELECT is_empty($$SELECT c.oid::regclass FROM pg_class c
 	JOIN pg_namespace n ON n.oid = c.relnamespace
