@@ -18,6 +18,10 @@
 #include <ctype.h>
 #include <time.h>
 
+/* Characters of a name in a keyword: with the rest it stays below the 50 that
+   Dovecot allows by default */
+#define CLAIM_NAME_MAX 32
+
 struct team_user_module team_user_module =
 	MODULE_CONTEXT_INIT(&mail_user_module_register);
 
@@ -38,25 +42,32 @@ static void team_mail_user_deinit(struct mail_user *user)
 }
 
 /* An atom that people can read: what IMAP doesn't allow in a keyword is
-   replaced, and then the name gets a number made of the original, so that two
+   replaced, capitals (keywords are the same in either case) and very long names
+   are kept apart: such a name gets a number made of the original, so that two
    names can't become one. */
 const char *team_claim_keyword(const char *colleague)
 {
 	string_t *str = t_str_new(64);
 	const unsigned char *p;
-	bool replaced = FALSE;
+	bool changed = FALSE;
 
 	str_append(str, "claimed-");
 	for (p = (const unsigned char *)colleague; *p != '\0'; p++) {
+		if (p - (const unsigned char *)colleague >= CLAIM_NAME_MAX) {
+			changed = TRUE;
+			break;
+		}
 		if (*p <= ' ' || *p >= 0x7f ||
 		    strchr("(){%*\"\\]", *p) != NULL) {
 			str_append_c(str, '_');
-			replaced = TRUE;
+			changed = TRUE;
 		} else {
 			str_append_c(str, *p);
+			if (i_isupper(*p))
+				changed = TRUE;
 		}
 	}
-	if (replaced)
+	if (changed)
 		str_printfa(str, "_%08x", str_hash(colleague));
 	return str_c(str);
 }

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Names of all kinds as keywords."""
+import re
+
+from instance import wait_for
+
+NAMES = ['alice', 'alice@a.example', 'alice@b.example', 'Alice', 'ALICE', 'a lice', 'a_lice',
+         'a(lice', 'ålice', 'älice', '100%', 'x' * 32, 'x' * 33, 'x' * 200, 'x' * 199 + 'y']
+
+
+def test_every_name_has_its_own_keyword(box):
+    """Keywords are atoms, the same in capitals, and stay the same."""
+    box.fill(len(NAMES) - len(box.uids))
+    session = box.login('dave')
+    for _ in range(2):
+        for uid, name in zip(box.uids, NAMES):
+            rows = box.server.doveadm_json('team', 'claim', 'take', name, box.name, str(uid))
+            assert rows[0]['outcome'] in ('granted', 'renewed'), (name, rows)
+
+        def keywords():
+            session.command('NOOP')
+            return [{f for f in session.flags(uid) if f.startswith('claimed-')}
+                    for uid in box.uids]
+        assert wait_for(lambda: all(len(found) == 1 for found in keywords()), 5)
+        found = [names.pop() for names in keywords()]
+        assert len({name.lower() for name in found}) == len(NAMES), found
+        assert all(re.fullmatch(r'claimed-[!#$&\'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,41}', name)
+                   for name in found), found
+        assert found[:3] == ['claimed-alice', 'claimed-alice@a.example',
+                             'claimed-alice@b.example']
+    holders = {row['uid']: row['holder'] for row in box.server.doveadm_json(
+        'team', 'claim', 'list', box.name)}
+    assert [holders[str(uid)] for uid in box.uids] == NAMES
