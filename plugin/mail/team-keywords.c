@@ -193,6 +193,23 @@ void team_keywords_mail_hooks(struct mail_vfuncs *v)
 	v->get_keyword_indexes = team_mail_get_keyword_indexes;
 }
 
+void team_mail_update_pvt_flags(struct mail *mail, enum modify_type modify_type,
+				enum mail_flags flags)
+{
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(mail->box);
+	uint32_t seq = team_mail_pvt_seq(mail);
+
+	if (seq == 0) {
+		tbox->stale = tbox->refetch = TRUE;
+		return;
+	}
+	mail_index_update_flags(mail->transaction->itrans_pvt, seq,
+				modify_type, flags);
+	mail_index_update_flags(mail->transaction->itrans, mail->seq,
+		MODIFY_ADD, (enum mail_flags)
+		MAIL_INDEX_MAIL_FLAG_UPDATE_MODSEQ);
+}
+
 static struct mail_keywords *
 team_pvt_keywords_create(struct team_mailbox *tbox,
 			 const ARRAY_TYPE(keyword_indexes) *indexes)

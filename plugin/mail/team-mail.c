@@ -87,6 +87,22 @@ team_mail_claim_flags(struct team_transaction *tt, struct mail *mail,
 }
 
 static void
+team_mail_change_flags(struct team_transaction *tt, struct mail *_mail,
+		       enum modify_type modify_type, enum mail_flags flags)
+{
+	struct mail_private *mail = (struct mail_private *)_mail;
+	union mail_module_context *mmail = TEAM_MAIL_CONTEXT_REQUIRE(mail);
+	enum mail_flags past_acl =
+		flags & ENUM_NEGATE(team_transaction_shared_flags(tt));
+
+	flags &= ENUM_NEGATE(past_acl);
+	if (flags != 0)
+		mmail->super.update_flags(_mail, modify_type, flags);
+	if (past_acl != 0)
+		team_mail_update_pvt_flags(_mail, modify_type, past_acl);
+}
+
+static void
 team_mail_update_flags(struct mail *_mail, enum modify_type modify_type,
 		       enum mail_flags flags)
 {
@@ -94,7 +110,7 @@ team_mail_update_flags(struct mail *_mail, enum modify_type modify_type,
 	union mail_module_context *mmail = TEAM_MAIL_CONTEXT_REQUIRE(mail);
 	struct team_transaction *tt;
 	struct team_change *change;
-	enum mail_flags old, add, remove, private_flags;
+	enum mail_flags old, add, remove, private_flags, allowed;
 
 	if (_mail->saving || (flags & ENUM_NEGATE(MAIL_FLAGS_NONRECENT)) != 0) {
 		/* index internal */
@@ -109,7 +125,14 @@ team_mail_update_flags(struct mail *_mail, enum modify_type modify_type,
 	remove = modify_type == MODIFY_ADD ? 0 :
 		modify_type == MODIFY_REMOVE ? (flags & old) :
 		(old & ENUM_NEGATE(flags));
-	team_mail_claim_flags(tt, _mail, modify_type, flags, &add, &remove);
+	/* what isn't allowed is left out silently, as Dovecot does */
+	allowed = (team_transaction_shared_flags(tt) &
+		   ENUM_NEGATE(private_flags)) |
+		(team_transaction_may_private(tt) ? private_flags : 0);
+	add &= allowed;
+	remove &= allowed;
+	team_mail_claim_flags(tt, _mail, modify_type, flags & allowed, &add,
+			      &remove);
 	team_mail_refuse_flags(tt, _mail, &add, &remove);
 	if (add == 0 && remove == 0)
 		return;
@@ -122,9 +145,9 @@ team_mail_update_flags(struct mail *_mail, enum modify_type modify_type,
 	/* D2: a native replace would also replace the private flags' shared
 	   copies, which are the mail's owner's */
 	if (add != 0)
-		mmail->super.update_flags(_mail, MODIFY_ADD, add);
+		team_mail_change_flags(tt, _mail, MODIFY_ADD, add);
 	if (remove != 0)
-		mmail->super.update_flags(_mail, MODIFY_REMOVE, remove);
+		team_mail_change_flags(tt, _mail, MODIFY_REMOVE, remove);
 }
 
 /* Changing the keywords frees the mail's own list. */
@@ -186,6 +209,22 @@ team_keyword_name(struct team_keyword_update *update, unsigned int idx)
 	return array_idx_elem(update->names, idx);
 }
 
+/* What isn't allowed is left out silently, as Dovecot does. */
+static void
+team_keyword_push(struct team_keyword_update *update, unsigned int idx,
+		  ARRAY_TYPE(keyword_indexes) *pvt,
+		  ARRAY_TYPE(keyword_indexes) *shared)
+{
+	if (team_keyword_index_is_private(update->tt->tbox, idx)) {
+		if (team_transaction_may_private(update->tt))
+			array_push_back(pvt, &idx);
+	} else if (team_transaction_may_keywords(update->tt) &&
+		   !team_keyword_is_refused(update->tt, update->mail,
+					    team_keyword_name(update, idx))) {
+		array_push_back(shared, &idx);
+	}
+}
+
 static void
 team_keyword_add(struct team_keyword_update *update, unsigned int idx)
 {
@@ -200,10 +239,7 @@ team_keyword_add(struct team_keyword_update *update, unsigned int idx)
 		if (!team_keyword_index_in(update->old, idx))
 			team_mail_correct(tt, update->mail);
 	} else if (!team_keyword_index_in(update->old, idx)) {
-		if (team_keyword_index_is_private(tt->tbox, idx))
-			array_push_back(&update->pvt_add, &idx);
-		else if (!team_keyword_is_refused(tt, update->mail, name))
-			array_push_back(&update->add, &idx);
+		team_keyword_push(update, idx, &update->pvt_add, &update->add);
 	}
 }
 
@@ -220,10 +256,8 @@ team_keyword_remove(struct team_keyword_update *update, unsigned int idx)
 		if (team_keyword_index_in(update->old, idx))
 			team_mail_correct(tt, update->mail);
 	} else if (team_keyword_index_in(update->old, idx)) {
-		if (team_keyword_index_is_private(tt->tbox, idx))
-			array_push_back(&update->pvt_remove, &idx);
-		else if (!team_keyword_is_refused(tt, update->mail, name))
-			array_push_back(&update->remove, &idx);
+		team_keyword_push(update, idx, &update->pvt_remove,
+				  &update->remove);
 	}
 }
 

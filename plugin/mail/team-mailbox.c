@@ -98,6 +98,21 @@ static enum mail_flags team_get_private_flags_mask(struct mailbox *box)
 	return mask == 0 && tbox->opening_pvt ? MAIL_SEEN : mask;
 }
 
+/* Private flags need no more than the right to keep one's seen state. */
+static int
+team_get_status(struct mailbox *box, enum mailbox_status_items items,
+		struct mailbox_status *status_r)
+{
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
+
+	if (tbox->module_ctx.super.get_status(box, items, status_r) < 0)
+		return -1;
+	if ((items & STATUS_PERMANENT_FLAGS) != 0 &&
+	    (status_r->permanent_flags & MAIL_SEEN) != 0)
+		status_r->permanent_flags |= tbox->tuser->set->private_flags;
+	return 0;
+}
+
 /* D7: a public namespace gives new messages of a private index the shared
    flags. They would differ from what PostgreSQL knows and from node to
    node. */
@@ -309,6 +324,7 @@ void team_mailbox_allocated(struct mailbox *box)
 		v->open = team_mailbox_open;
 		v->close = team_mailbox_close;
 		v->get_private_flags_mask = team_get_private_flags_mask;
+		v->get_status = team_get_status;
 		v->sync_init = team_sync_init;
 		v->sync_deinit = team_sync_deinit;
 		v->notify_changes = team_notify_changes;

@@ -99,12 +99,20 @@ static int team_save_begin(struct mail_save_context *ctx, struct istream *input)
 {
 	struct team_mailbox *tbox =
 		TEAM_BOX_CONTEXT_REQUIRE(ctx->transaction->box);
+	enum mail_flags pvt_flags;
 
 	if (tbox->team && !ctx->copying_via_save) T_BEGIN {
 		team_save_strip_keywords(tbox->tuser, ctx);
 		team_save_take_keywords(ctx, ctx->transaction->save_count);
 	} T_END;
-	return tbox->module_ctx.super.save_begin(ctx, input);
+	pvt_flags = ctx->data.pvt_flags;
+	if (tbox->module_ctx.super.save_begin(ctx, input) < 0)
+		return -1;
+	/* the acl plugin takes away what only those who write may set */
+	if (tbox->team && pvt_flags != ctx->data.pvt_flags &&
+	    team_transaction_may_private(team_transaction_get(ctx->transaction)))
+		ctx->data.pvt_flags = pvt_flags;
+	return 0;
 }
 
 static const char *team_save_action(void)

@@ -198,6 +198,10 @@ struct team_transaction {
 	ARRAY_TYPE(seq_range) takes, releases;
 	/* the colleague's own that he is done with */
 	ARRAY_TYPE(seq_range) answered;
+	/* what ACLs allow the colleague to change; asked for when needed */
+	enum mail_flags allowed_flags;
+	bool allowed_keywords;
+	bool allowed_known;
 	/* refused, by what was asked for */
 	ARRAY_TYPE(seq_range) refused_flags, refused_moves, refused_expunges;
 
@@ -265,6 +269,10 @@ void team_keywords_mail_hooks(struct mail_vfuncs *v);
 /* The sequence of the mail in the transaction's private view, or 0 if it isn't
    there. */
 uint32_t team_mail_pvt_seq(struct mail *mail);
+/* Changes private flags past ACLs that reserve flags for those who may write:
+   nobody else is touched. */
+void team_mail_update_pvt_flags(struct mail *mail, enum modify_type modify_type,
+				enum mail_flags flags);
 /* Changes private keywords, given as numbers of the shared index. */
 void team_mail_update_pvt_keywords(struct mail *mail,
 				   enum modify_type modify_type,
@@ -287,6 +295,11 @@ team_transaction_get(struct mailbox_transaction_context *t);
 int team_transaction_commit(struct mailbox_transaction_context *t,
 			    struct mail_transaction_commit_changes *changes_r);
 void team_transaction_rollback(struct mailbox_transaction_context *t);
+/* What the colleague may change: shared flags; private flags and keywords, for
+   which keeping one's seen state is enough; shared keywords. */
+enum mail_flags team_transaction_shared_flags(struct team_transaction *tt);
+bool team_transaction_may_private(struct team_transaction *tt);
+bool team_transaction_may_keywords(struct team_transaction *tt);
 /* TRUE if the transaction was begun by the IMAP command or its UID form. */
 bool team_transaction_is(struct mailbox_transaction_context *t,
 			 const char *cmd);

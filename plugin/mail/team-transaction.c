@@ -64,6 +64,47 @@ bool team_transaction_is(struct mailbox_transaction_context *t, const char *cmd)
 }
 
 /*
+ * Rights
+ */
+
+/* The acl plugin is asked through what it makes of PERMANENTFLAGS: it drops
+   what isn't allowed without a word, and what is dropped mustn't be
+   recorded. */
+static void team_transaction_ask_allowed(struct team_transaction *tt)
+{
+	struct mailbox *box = tt->tbox->box;
+	struct mailbox_status status;
+
+	if (tt->allowed_known)
+		return;
+	tt->allowed_known = TRUE;
+	i_zero(&status);
+	if (tt->tbox->module_ctx.super.get_status(box, STATUS_PERMANENT_FLAGS,
+						  &status) < 0)
+		return;
+	tt->allowed_flags = status.permanent_flags;
+	tt->allowed_keywords = status.permanent_keywords;
+}
+
+enum mail_flags team_transaction_shared_flags(struct team_transaction *tt)
+{
+	team_transaction_ask_allowed(tt);
+	return tt->allowed_flags;
+}
+
+bool team_transaction_may_private(struct team_transaction *tt)
+{
+	team_transaction_ask_allowed(tt);
+	return (tt->allowed_flags & MAIL_SEEN) != 0;
+}
+
+bool team_transaction_may_keywords(struct team_transaction *tt)
+{
+	team_transaction_ask_allowed(tt);
+	return tt->allowed_keywords;
+}
+
+/*
  * Commit and rollback
  */
 

@@ -2,6 +2,7 @@
 """Instances and mailboxes for the IMAP tests."""
 import itertools
 import os
+import re
 import sys
 
 import pytest
@@ -65,9 +66,13 @@ class Box:
     def fill(self, count):
         """Appends messages as dave, who takes no other part in the tests."""
         with self.server.login('dave') as session:
-            for _ in range(count):
-                n = len(self.uids) + 1
-                self.uids.append(session.append_one(self.name, self.message(n)))
+            while count > 0:
+                first, some = len(self.uids) + 1, min(count, 100)
+                answer = session.append(self.name, [
+                    (self.message(n), '', None) for n in range(first, first + some)])
+                uids = re.search(r'APPENDUID \d+ (\d+)(?::(\d+))?\]', answer.text)
+                self.uids += range(int(uids.group(1)), int(uids.group(2) or uids.group(1)) + 1)
+                count -= some
             session.logout()
         return self.uids
 

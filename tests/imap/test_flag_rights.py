@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Private flags need only the rights to read and to keep one's seen state."""
+import re
+
+import pytest
+
+from test_private_flags import SEEN, flags_of, refreshed, store
+
+
+def set_rights(server, box, who, *rights):
+    server.doveadm('acl', 'set', '-u', 'support', box.name.partition('/')[2],
+                   'user=' + who, *rights)
+
+
+def permanent(answer):
+    for line in answer.untagged:
+        match = re.search(rb'PERMANENTFLAGS \(([^)]*)\)', line)
+        if match:
+            return set(match.group(1).decode().split())
+    return None
+
+
+def test_readers_have_private_flags(server, box):
+    alice = box.login('alice')
+    store(alice, box.uids[0], '+FLAGS', 'common')
+    set_rights(server, box, 'dave', 'lookup', 'read', 'write-seen')
+    dave = box.login('dave', select=False)
+    answer = dave.select(box.name)
+    assert permanent(answer) == {SEEN, '\\Flagged'}
+    uid = box.uids[0]
+    store(dave, uid, '+FLAGS', r'\Seen \Flagged \Answered \Deleted my-note other')
+    assert refreshed(dave, uid) == {SEEN, '\\Flagged', 'my-note', 'common'}
+    assert refreshed(alice, uid) == {'common'}
+    store(dave, uid, 'FLAGS', 'my-second')
+    assert refreshed(dave, uid) == {'my-second', 'common'}
+    assert refreshed(alice, uid) == {'common'}
+    rows = server.wait_audit("message_id = %s AND colleague = 'dave' AND action = 'flag'",
+                             (box.message_id(1),))
+    assert rows and not any('Answered' in str(row['detail']) or 'other' in str(row['detail'])
+                            for row in rows)
+    again = box.login('dave')
+    assert flags_of(again, uid) == {'my-second', 'common'}
+
+
+def test_without_write_seen_nothing_changes(server, box):
+    set_rights(server, box, 'dave', 'lookup', 'read')
+    dave = box.login('dave', select=False)
+    answer = dave.select(box.name)
+    assert permanent(answer) in (set(), None)
+    store(dave, box.uids[0], '+FLAGS', r'\Seen \Flagged my-note')
+    assert refreshed(dave, box.uids[0]) == set()
+
+
+def test_writers_may_all(server, box):
+    alice = box.login('alice', select=False)
+    answer = alice.select(box.name)
+    assert {SEEN, '\\Flagged', '\\Answered', '\\Deleted', '\\Draft', '\\*'} <= permanent(answer)
+
+
+@pytest.mark.parametrize('command', ['COPY', 'MOVE'])
+def test_many_at_once(server, box, other_box, command):
+    """Dovecot commits moves in batches of a thousand."""
+    box.fill(1500)
+    alice, bob = box.people('alice', 'bob')
+    store(bob, '%d:%d' % (box.uids[100], box.uids[1400]), '+FLAGS.SILENT', r'\Seen my-b')
+    store(alice, '%d:*' % box.uids[900], '+FLAGS.SILENT', '\\Flagged')
+    assert server.all_shipped()
+    alice.command('UID %s 1:* %s' % (command, other_box.name), timeout=60)
+    assert server.all_shipped()
+    alice, bob, carol = other_box.people('alice', 'bob', 'carol')
+    uids = bob.search('ALL')
+    assert len(uids) == len(box.uids)
+    assert bob.search('SEEN') == bob.search('KEYWORD my-b') == uids[100:1401]
+    assert alice.search('FLAGGED') == uids[900:]
+    assert alice.search('SEEN') == carol.search('OR SEEN FLAGGED') == []
