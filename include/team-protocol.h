@@ -149,6 +149,9 @@
        lag_seconds         age of the oldest of these
        seq shipped_seq     numbers of the last record journalled and shipped
        clients sessions watches claims intents
+   [admin] ROTATE-KEY <id>
+     Makes a new key for signing, which the old one signs.
+     OK <id>
    [admin] QUERY <id> <sid> <name> <key=value>...
      Runs one of the auditors' queries, one at a time for a connection:
        audit-search  keys of team.audit_search's filter, and limit

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* doveadm team status */
+/* doveadm team status, audit rotate-key */
 
 #include "team-common.h"
 #include "array.h"
@@ -45,9 +45,36 @@ static void cmd_team_status(struct doveadm_cmd_context *cctx)
 	doveadm_team_disconnect(&team);
 }
 
+static void cmd_team_audit_rotate_key(struct doveadm_cmd_context *cctx)
+{
+	static const char *const no_args[] = { NULL };
+	struct doveadm_team *team;
+	struct team_answer answer;
+	const char *error;
+
+	if (doveadm_team_connect(cctx, STATUS_TIMEOUT_MSECS, &team) < 0)
+		return;
+	if (team_client_request(team->session, team->pool, "ROTATE-KEY",
+				no_args, &answer, &error) < 0)
+		doveadm_team_unanswered("rotate-key", error);
+	else if (answer.code != NULL) {
+		doveadm_team_refused(team, "rotate-key", answer.code,
+				     answer.args);
+	}
+	doveadm_team_disconnect(&team);
+}
+
 struct doveadm_cmd_ver2 doveadm_cmd_team_status = {
 	.name = "team status",
 	.cmd = cmd_team_status,
+	.usage = "",
+DOVEADM_CMD_PARAMS_START
+DOVEADM_CMD_PARAMS_END
+};
+
+struct doveadm_cmd_ver2 doveadm_cmd_team_audit_rotate_key = {
+	.name = "team audit rotate-key",
+	.cmd = cmd_team_audit_rotate_key,
 	.usage = "",
 DOVEADM_CMD_PARAMS_START
 DOVEADM_CMD_PARAMS_END

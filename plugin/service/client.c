@@ -190,6 +190,9 @@ static void client_request(struct client *client,
 	case TEAM_COMMAND_STATUS:
 		command_status(client, req);
 		break;
+	case TEAM_COMMAND_ROTATE_KEY:
+		command_rotate_key(client, req);
+		break;
 	case TEAM_COMMAND_QUERY:
 		command_query(client, session, req);
 		break;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* STATUS */
+/* STATUS, ROTATE-KEY */
 
 #include "team-common.h"
 #include "ioloop.h"
+#include "team-protocol.h"
 #include "journal.h"
 #include "journal-gap.h"
 #include "pg-conn.h"
@@ -126,4 +127,17 @@ void command_status(struct client *client, const struct team_request *req)
 	status_send_num(&status, "intents",
 			ledger_intents_count(service->ledger));
 	client_send_ok(client, req->id, NULL);
+}
+
+void command_rotate_key(struct client *client, const struct team_request *req)
+{
+	const char *error;
+
+	if (checkpoints_rotate_key(client->service->checkpoints, &error) < 0) {
+		i_error("The key can't be changed: %s", error);
+		client_send_no(client, req->id, TEAM_CODE_JOURNAL, error);
+	} else {
+		i_info("Checkpoints are signed by a new key from now on");
+		client_send_ok(client, req->id, NULL);
+	}
 }

@@ -38,6 +38,8 @@ static const struct command {
 	{ "GUARD", TEAM_COMMAND_GUARD, TRUE, TRUE, FALSE, TRUE, 2, 2 },
 	{ "UNGUARD", TEAM_COMMAND_UNGUARD, TRUE, TRUE, FALSE, TRUE, 0, 0 },
 	{ "STATUS", TEAM_COMMAND_STATUS, TRUE, FALSE, FALSE, FALSE, 0, 0 },
+	{ "ROTATE-KEY", TEAM_COMMAND_ROTATE_KEY,
+	  TRUE, FALSE, FALSE, FALSE, 0, 0 },
 	{ "QUERY", TEAM_COMMAND_QUERY, TRUE, TRUE, FALSE, FALSE, 1, 0 },
 };
 
@@ -78,7 +80,8 @@ bool team_command_is_journalled(enum team_command cmd)
 
 bool team_command_is_admin(enum team_command cmd)
 {
-	return cmd == TEAM_COMMAND_STATUS || cmd == TEAM_COMMAND_QUERY ||
+	return cmd == TEAM_COMMAND_STATUS ||
+		cmd == TEAM_COMMAND_ROTATE_KEY || cmd == TEAM_COMMAND_QUERY ||
 		cmd == TEAM_COMMAND_ADMIN_CLAIM || cmd == TEAM_COMMAND_WHO;
 }
 

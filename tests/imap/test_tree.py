@@ -396,6 +396,33 @@ def test_key_files(log):
         assert f.read().startswith('dovecot-team/quickstart/')
 
 
+def test_rotated_key(log):
+    """Who has the first key only can check what later ones signed."""
+    log.take()
+    first = log.path('first.key')
+    shutil.copy(log.key, first)
+    log.server.doveadm('team', 'audit', 'rotate-key')
+    log.work()
+    log.take()
+    with open(log.key) as f:
+        assert len(f.read().splitlines()) == 2
+    code, text = log.verify_log(key=first)
+    assert code == 0, text
+    # without the statement that the old key signed, the new one is unknown
+    with open(log.checkpoints) as f:
+        text = f.read()
+    start = text.index('dovecot-team key\n')
+    end = text.index('\n\n', start + 1)
+    end = text.index('\n\n', end + 2) + 2
+    without = log.path('without')
+    with open(without, 'w') as f:
+        f.write(text[:start] + text[end:])
+    code, text = log.verify_log(key=first, checkpoints=without)
+    assert code == 4, text
+    code, text = log.verify_log(checkpoints=without)
+    assert code == 0, text
+
+
 def test_postgresql_has_the_checkpoints(log):
     log.take()
     with open(log.checkpoints) as f:
