@@ -13,12 +13,11 @@ from test_lapse import LEASE
 
 @pytest.fixture(scope='module')
 def short_lease():
-    running = instance.Instance('sdbox', settings=(
-        'team_claim_time = %ds\n'
-        'plugin {\n'
-        '  team_claim_flags = claimed \\Flagged todo\n'
-        '  team_claim_protects = \\Deleted \\Answered move expunge done-*\n'
-        '  team_claim_until_logout = yes\n}\n') % LEASE)
+    running = instance.Instance('sdbox', settings='team_claim_time = %ds\n' % LEASE +
+                                instance.mail_settings(
+        team_claim_flags='claimed \\Flagged todo',
+        team_claim_protects='\\Deleted \\Answered move expunge done-*',
+        team_claim_until_logout='yes'))
     yield running
     crashes = running.crashes()
     running.stop()
