@@ -181,7 +181,7 @@ def test_mail_processes_killed_under_load(server):
     killed = []
 
     def kill_one(user):
-        pids = re.findall(r'Login: user=<%s>.* mpid=(\d+)' % user, server.log())
+        pids = re.findall(r'(?:Login|Logged in): user=<%s>.* mpid=(\d+)' % user, server.log())
         try:
             with open('/proc/%s/cmdline' % pids[-1], 'rb') as f:
                 if b'imap' in f.read():
