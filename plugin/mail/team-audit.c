@@ -113,23 +113,14 @@ void team_audit_record_fetched(struct team_transaction *tt)
  */
 
 static void
-team_audit_add(ARRAY_TYPE(const_string) *fields, const char *key,
-	       const char *value)
-{
-	const char *field = t_strconcat(key, "=", value, NULL);
-
-	array_push_back(fields, &field);
-}
-
-static void
 team_audit_add_box(ARRAY_TYPE(const_string) *fields, struct team_mailbox *tbox)
 {
 	/* a mailbox that only holds others has none */
 	if (tbox->box->view == NULL || team_mailbox_identify(tbox) < 0)
 		return;
-	team_audit_add(fields, "mailbox", tbox->guid);
+	team_fields_add(fields, "mailbox", tbox->guid);
 	if (tbox->uidvalidity != 0) {
-		team_audit_add(fields, "uidvalidity",
+		team_fields_add(fields, "uidvalidity",
 			       t_strdup_printf("%u", tbox->uidvalidity));
 	}
 }
@@ -163,8 +154,8 @@ team_audit_finish(struct team_mailbox *tbox, uint64_t txn, int ret,
 
 	if (ret < 0) {
 		array_clear(fields);
-		team_audit_add(fields, "outcome", "failed");
-		team_audit_add(fields, "d.error",
+		team_fields_add(fields, "outcome", "failed");
+		team_fields_add(fields, "d.error",
 			mailbox_get_last_internal_error(tbox->box, NULL));
 	}
 	array_append_zero(fields);
@@ -187,14 +178,14 @@ team_mailbox_create(struct mailbox *box, const struct mailbox_update *update,
 	int ret;
 
 	t_array_init(&fields, 8);
-	team_audit_add(&fields, "action", "create");
-	team_audit_add(&fields, "name", box->vname);
+	team_fields_add(&fields, "action", "create");
+	team_fields_add(&fields, "name", box->vname);
 	txn = team_audit_prepare(tbox, &fields);
 	if (txn == 0)
 		return -1;
 	ret = tbox->module_ctx.super.create_box(box, update, directory);
 	array_clear(&fields);
-	team_audit_add(&fields, "outcome", "ok");
+	team_fields_add(&fields, "outcome", "ok");
 	if (ret == 0)
 		team_audit_add_box(&fields, tbox);
 	team_audit_finish(tbox, txn, ret, &fields);
@@ -209,11 +200,11 @@ static int team_mailbox_delete(struct mailbox *box)
 	int ret;
 
 	t_array_init(&fields, 8);
-	team_audit_add(&fields, "action", "delete");
-	team_audit_add(&fields, "name", box->vname);
+	team_fields_add(&fields, "action", "delete");
+	team_fields_add(&fields, "name", box->vname);
 	team_audit_add_box(&fields, tbox);
 	if (box->view != NULL) {
-		team_audit_add(&fields, "d.messages", t_strdup_printf("%u",
+		team_fields_add(&fields, "d.messages", t_strdup_printf("%u",
 			mail_index_view_get_messages_count(box->view)));
 	}
 	txn = team_audit_prepare(tbox, &fields);
@@ -221,7 +212,7 @@ static int team_mailbox_delete(struct mailbox *box)
 		return -1;
 	ret = tbox->module_ctx.super.delete_box(box);
 	array_clear(&fields);
-	team_audit_add(&fields, "outcome", "ok");
+	team_fields_add(&fields, "outcome", "ok");
 	team_audit_finish(tbox, txn, ret, &fields);
 	return ret;
 }
@@ -246,16 +237,16 @@ static int team_mailbox_rename(struct mailbox *src, struct mailbox *dest)
 	int ret;
 
 	t_array_init(&fields, 8);
-	team_audit_add(&fields, "action", "rename");
-	team_audit_add(&fields, "name", dest->vname);
-	team_audit_add(&fields, "fromname", src->vname);
+	team_fields_add(&fields, "action", "rename");
+	team_fields_add(&fields, "name", dest->vname);
+	team_fields_add(&fields, "fromname", src->vname);
 	team_audit_add_renamed(&fields, src);
 	txn = team_audit_prepare(tbox, &fields);
 	if (txn == 0)
 		return -1;
 	ret = tbox->module_ctx.super.rename_box(src, dest);
 	array_clear(&fields);
-	team_audit_add(&fields, "outcome", "ok");
+	team_fields_add(&fields, "outcome", "ok");
 	team_audit_finish(tbox, txn, ret, &fields);
 	return ret;
 }

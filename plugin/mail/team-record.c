@@ -125,9 +125,8 @@ void team_transaction_end_change(struct team_transaction *tt)
  * Fields
  */
 
-static void
-team_fields_add(ARRAY_TYPE(const_string) *fields, const char *key,
-		const char *value)
+void team_fields_add(ARRAY_TYPE(const_string) *fields, const char *key,
+		     const char *value)
 {
 	const char *field = t_strconcat(key, "=", value, NULL);
 

@@ -240,15 +240,6 @@ void team_save_hooks(struct mailbox_vfuncs *v)
  * Records
  */
 
-static void
-team_fields_printf(ARRAY_TYPE(const_string) *fields, const char *key,
-		   const char *value)
-{
-	const char *field = t_strconcat(key, value, NULL);
-
-	array_push_back(fields, &field);
-}
-
 int team_saves_prepare(struct team_transaction *tt, const char **error_r)
 {
 	struct team_save_group *group;
@@ -258,12 +249,12 @@ int team_saves_prepare(struct team_transaction *tt, const char **error_r)
 	array_foreach_modifiable(&tt->saves, group) {
 		team_record_begin(tt->tbox, &fields, group->action, "ok");
 		if (group->from != NULL) {
-			team_fields_printf(&fields, "from=", group->from);
-			team_fields_printf(&fields, "fromvalidity=",
+			team_fields_add(&fields, "from", group->from);
+			team_fields_add(&fields, "fromvalidity",
 				t_strdup_printf("%u", group->fromvalidity));
-			team_fields_printf(&fields, "fromname=",
+			team_fields_add(&fields, "fromname",
 					   group->fromname);
-			team_fields_printf(&fields, "fromuids=",
+			team_fields_add(&fields, "fromuids",
 					   team_uidset(&group->fromuids));
 		}
 		array_append_zero(&fields);
@@ -306,8 +297,7 @@ team_save_private_fields(ARRAY_TYPE(const_string) *fields,
 		key = t_str_new(16);
 		str_append(key, "p+");
 		imap_write_flags(key, flags[i], NULL);
-		str_append_c(key, '=');
-		team_fields_printf(fields, str_c(key), team_uidset(&uids));
+		team_fields_add(fields, str_c(key), team_uidset(&uids));
 	}
 }
 
@@ -344,8 +334,8 @@ team_save_keyword_fields(ARRAY_TYPE(const_string) *fields,
 	}
 	iter = hash_table_iterate_init(names);
 	while (hash_table_iterate(iter, names, &name, &uids)) {
-		team_fields_printf(fields, t_strconcat("p+", name, "=", NULL),
-				   team_uidset(uids));
+		team_fields_add(fields, t_strconcat("p+", name, NULL),
+				team_uidset(uids));
 	}
 	hash_table_iterate_deinit(&iter);
 	hash_table_destroy(&names);
@@ -378,19 +368,19 @@ team_save_group_commit(struct team_transaction *tt,
 	}
 	/* a new mailbox may not have had it before */
 	if (uidvalidity != 0) {
-		team_fields_printf(&fields, "uidvalidity=",
+		team_fields_add(&fields, "uidvalidity",
 				   t_strdup_printf("%u", uidvalidity));
 	}
 	if (array_count(&uids) > 0) {
-		team_fields_printf(&fields, "uids=", team_uidset(&uids));
+		team_fields_add(&fields, "uids", team_uidset(&uids));
 		if (str_len(mids) > 0)
-			team_fields_printf(&fields, "mids=", str_c(mids));
+			team_fields_add(&fields, "mids", str_c(mids));
 		team_save_private_fields(&fields, group, pvt_saves,
 					 pvt_saves_count);
 		team_save_keyword_fields(&fields, group, &tt->save_keywords);
 		seq_range_array_merge(&tt->tbox->known_uids, &uids);
 	} else {
-		team_fields_printf(&fields, "d.count=", t_strdup_printf("%u",
+		team_fields_add(&fields, "d.count", t_strdup_printf("%u",
 				   array_count(&group->messages)));
 	}
 	array_append_zero(&fields);

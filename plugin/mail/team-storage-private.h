@@ -318,6 +318,9 @@ void team_transaction_records(struct team_transaction *tt,
 			      ARRAY_TYPE(const_char_pp) *records);
 /* Records what was refused. */
 void team_transaction_record_refused(struct team_transaction *tt);
+/* Appends "key=value". */
+void team_fields_add(ARRAY_TYPE(const_string) *fields, const char *key,
+		     const char *value);
 /* The fields that every record about the mailbox begins with. */
 void team_record_begin(struct team_mailbox *tbox,
 		       ARRAY_TYPE(const_string) *fields, const char *action,
