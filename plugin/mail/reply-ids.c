@@ -6,6 +6,11 @@
 #include <stdbool.h>
 #include <string.h>
 
+static bool reply_id_is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f;
+}
+
 static void reply_ids_add(struct reply_ids *ids, const char *id)
 {
 	unsigned int i;
@@ -35,8 +40,7 @@ static const char *reply_id_read(const char *p, char id_r[REPLY_ID_SIZE])
 		}
 		if (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')
 			continue;
-		if ((unsigned char)*p < ' ' || *p == 0x7f ||
-		    len >= REPLY_ID_SIZE - 2)
+		if (reply_id_is_control(*p) || len >= REPLY_ID_SIZE - 2)
 			valid = false;
 		else
 			id_r[len++] = *p;
@@ -59,7 +63,7 @@ static void reply_ids_add_bare(struct reply_ids *ids, const char *value)
 {
 	static const char white[] = " \t\r\n";
 	char id[REPLY_ID_SIZE];
-	size_t len;
+	size_t len, i;
 
 	value += strspn(value, white);
 	len = strcspn(value, white);
@@ -67,6 +71,10 @@ static void reply_ids_add_bare(struct reply_ids *ids, const char *value)
 	    value[len + strspn(value + len, white)] != '\0' ||
 	    memchr(value, '@', len) == NULL || strpbrk(value, "<>\"()") != NULL)
 		return;
+	for (i = 0; i < len; i++) {
+		if (reply_id_is_control(value[i]))
+			return;
+	}
 	id[0] = '<';
 	memcpy(id + 1, value, len);
 	id[len + 1] = '>';

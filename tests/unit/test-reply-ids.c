@@ -38,6 +38,7 @@ static const struct {
 	/* no brackets */
 	{ " a@x\r\n", NULL, "<a@x>" },
 	{ "a@x wrote", NULL, "" },
+	{ "a\177@x", NULL, "" },
 	{ "just words", NULL, "" },
 	/* missing, empty, cut off */
 	{ NULL, NULL, "" },
