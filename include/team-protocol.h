@@ -28,7 +28,10 @@
      a decimal number chosen by the client, unique in the process. Keys:
      colleague, user, session, service (imap, lmtp, pop3, doveadm ...), ip,
      tls (yes|no), client (the client's name from IMAP ID). These are copied
-     into every record of the session. Repeated after a reconnect.
+     into every record of the session. Repeated after a reconnect. A process
+     of a system user that isn't the socket's owner, root, or one of
+     team_trusted_users may only name the colleague called like that user:
+     otherwise the connection is closed.
    SESSION-END <sid>
 
    Requests carry <id>, a decimal number that rises by one with each request

@@ -196,9 +196,8 @@ service team {
   executable = $BUILD_DIR/root/libexec/team
   user = $SERVICE_USER
   unix_listener team {
-    mode = 0660
-    user = root
-    group = $(id -gn "$MAIL_USER")
+    mode = 0600
+    user = $MAIL_USER
   }
   unix_listener team-admin {
     mode = 0600

@@ -20,6 +20,7 @@
 #include "intents.h"
 #include "service.h"
 #include "session.h"
+#include "team-settings.h"
 
 /* Unanswered requests of a client; above, its input waits. */
 #define CLIENT_PENDING_MAX 1000
@@ -114,7 +115,10 @@ static int client_session(struct client *client,
 		session = session_create(&client->sessions, client, req->sid);
 		clients_service->sessions_count++;
 	}
-	return session_update(session, req->fields, error_r);
+	if (session_update(session, req->fields, error_r) < 0)
+		return -1;
+	return client->admin ? 0 :
+		peer_check(&client->peer, session->colleague, error_r);
 }
 
 static void client_request(struct client *client,
@@ -358,6 +362,7 @@ void client_unref(struct client **_client)
 	if (--client->refcount > 0)
 		return;
 	i_assert(client->closed);
+	peer_deinit(&client->peer);
 	i_free(client->id);
 	i_free(client);
 }
@@ -395,6 +400,8 @@ void client_create(struct master_service_connection *conn)
 	client->refcount = 1;
 	client->service = clients_service;
 	client->admin = strcmp(conn->name, TEAM_ADMIN_SOCKET_NAME) == 0;
+	peer_init(&client->peer, conn->fd, conn->listen_fd,
+		  clients_service->set->team_trusted_users);
 	connection_init_server(clients, &client->conn, conn->name, conn->fd,
 			       conn->fd);
 	o_stream_set_no_error_handling(client->conn.output, TRUE);

@@ -5,6 +5,7 @@
 /* Connections of clients: mail processes and administrators. */
 
 #include "connection.h"
+#include "peer.h"
 
 struct team_service;
 struct session;
@@ -16,6 +17,7 @@ struct client {
 	struct client *push_prev, *push_next;
 	struct team_service *service;
 	int refcount;
+	struct peer peer;
 
 	/* NULL until HELLO */
 	char *id;

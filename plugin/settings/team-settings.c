@@ -26,6 +26,7 @@ static const struct setting_define team_setting_defines[] = {
 	DEF(TIME, team_claim_time),
 	DEF(TIME, team_checkpoint_interval),
 	DEF(STR_NOVARS, team_checkpoint_command),
+	DEF(STR_NOVARS, team_trusted_users),
 
 	SETTING_DEFINE_LIST_END
 };
@@ -39,6 +40,7 @@ static const struct team_settings team_default_settings = {
 	.team_claim_time = 30*60,
 	.team_checkpoint_interval = 60,
 	.team_checkpoint_command = "",
+	.team_trusted_users = "",
 };
 
 const struct setting_parser_info team_setting_parser_info = {

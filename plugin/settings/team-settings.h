@@ -24,6 +24,8 @@ struct team_settings {
 	unsigned int team_checkpoint_interval;
 	/* program that is given each signed note, or "" */
 	const char *team_checkpoint_command;
+	/* system users whose processes may act for every colleague */
+	const char *team_trusted_users;
 };
 
 extern const struct setting_parser_info team_setting_parser_info;
