@@ -111,6 +111,15 @@
      the order of the IDs:
      D <id> message <guid> <uidvalidity> <uid> <mailbox>
      OK <id>
+   REPLY   <id> <sid> <seconds> <message-ids>
+     The colleague is about to answer the first of these messages that is a
+     team's. What stands against it:
+     D <id> claimed|answered <guid> <uidvalidity> <uid> <mailbox> <holder>
+            <since> <until> [told]
+         another colleague holds it, or answered it (since) after this one
+         last read it; told: this one was told so by an answer like this
+         within the last <seconds>
+     OK <id>
    GUARD   <id> <sid> <guid> <uidvalidity> <action> <uidset>
      Asks whether a protected <action> (delete, move, expunge) may be done.
      Nobody else can claim the others until UNGUARD or the end of the session.

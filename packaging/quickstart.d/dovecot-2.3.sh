@@ -75,16 +75,20 @@ END
 
 write_config_plugins()
 {
-	local plugins=acl imap_plugins='acl imap_acl'
+	local plugins=acl imap_plugins='acl imap_acl' submission_plugins=acl
 
 	if [ "$TEAM" = yes ]; then
 		plugins='acl team'
 		imap_plugins='acl team imap_acl imap_team'
+		submission_plugins='acl team submission_team'
 	fi
 	cat <<END
 mail_plugins = $plugins
 protocol imap {
   mail_plugins = $imap_plugins
+}
+protocol submission {
+  mail_plugins = $submission_plugins
 }
 plugin {
   acl = vfile

@@ -93,6 +93,11 @@ protocol imap {
     imap_team = $team
   }
 }
+protocol submission {
+  mail_plugins {
+    submission_team = $team
+  }
+}
 acl_driver = vfile
 END
 }

@@ -52,6 +52,20 @@ const char *team_refusals_text(const ARRAY_TYPE(team_refusal) *refusals);
    there is nothing. */
 const char *const *team_user_take_alerts(struct mail_user *user);
 
+/* A mail that the user is about to send, and that answers something. */
+struct team_outgoing;
+/* Looks at the mail's headers (values unfolded or not, or NULL). Returns NULL if
+   it answers nothing. What is returned lives as long as the pool. */
+struct team_outgoing *
+team_outgoing_init(struct mail_user *user, pool_t pool, const char *in_reply_to,
+		   const char *references, const char *message_id);
+/* Asks what stands against sending it. Returns NULL if it may go, and also if
+   that can't be found out; otherwise the text for the sender, one line of
+   printable ASCII from the data stack: the refusal is recorded. */
+const char *team_outgoing_check(struct team_outgoing *mail);
+/* It was sent: what it answers is marked as answered, and given back. */
+void team_outgoing_sent(struct team_outgoing *mail);
+
 /* TRUE if the mailbox belongs to a team namespace. */
 bool team_mailbox_is_team(struct mailbox *box);
 /* Hex GUID of an opened team mailbox, or NULL. */

@@ -21,33 +21,66 @@ enum team_reply team_reply_kind(struct mail_save_context *ctx)
 		TEAM_REPLY_SENT : TEAM_REPLY_NONE;
 }
 
-void team_reply_saved(struct team_transaction *tt, struct mail *mail,
-		      enum team_reply kind)
+const char *team_reply_ids(const char *in_reply_to, const char *references)
 {
-	struct reply_ids *ids;
-	const char *in_reply_to, *references;
-	struct team_saved_reply *reply;
-	string_t *str;
+	struct reply_ids *ids = t_new(struct reply_ids, 1);
+	string_t *str = t_str_new(256);
 	unsigned int i;
 
-	if (mail_get_first_header(mail, "In-Reply-To", &in_reply_to) <= 0)
-		in_reply_to = NULL;
-	in_reply_to = t_strdup(in_reply_to);
-	if (mail_get_first_header(mail, "References", &references) <= 0)
-		references = NULL;
-	ids = t_new(struct reply_ids, 1);
 	reply_ids_parse(in_reply_to, references, ids);
-	if (ids->count == 0)
-		return;
-	str = t_str_new(256);
 	for (i = 0; i < ids->count; i++) {
 		if (i > 0)
 			str_append_c(str, '\n');
 		str_append(str, ids->ids[i]);
 	}
+	return str_len(str) == 0 ? NULL : str_c(str);
+}
+
+static const char *team_reply_header(struct mail *mail, const char *name)
+{
+	const char *value;
+
+	return mail_get_first_header(mail, name, &value) <= 0 ? NULL :
+		t_strdup(value);
+}
+
+void team_reply_saved(struct team_transaction *tt, struct mail *mail,
+		      enum team_reply kind)
+{
+	struct team_saved_reply *reply;
+	const char *ids;
+
+	ids = team_reply_ids(team_reply_header(mail, "In-Reply-To"),
+			     team_reply_header(mail, "References"));
+	if (ids == NULL)
+		return;
 	reply = array_append_space(&tt->replies);
 	reply->kind = kind;
-	reply->ids = p_strdup(tt->pool, str_c(str));
+	reply->ids = p_strdup(tt->pool, ids);
+	reply->message_id = p_strdup(tt->pool,
+		team_reply_header(mail, "Message-ID"));
+}
+
+void team_reply_record(struct team_user *tuser,
+		       const struct team_reply_place *place,
+		       enum team_reply kind, const char *outcome,
+		       const char *const *fields)
+{
+	ARRAY_TYPE(const_string) record;
+
+	t_array_init(&record, 16);
+	team_fields_add(&record, "action",
+			kind == TEAM_REPLY_DRAFT ? "draft" : "reply");
+	team_fields_add(&record, "outcome", outcome);
+	team_fields_add(&record, "mailbox", place->guid);
+	team_fields_add(&record, "uidvalidity",
+			t_strdup_printf("%u", place->uidvalidity));
+	team_fields_add(&record, "name", place->mailbox);
+	team_fields_add(&record, "uids", t_strdup_printf("%u", place->uid));
+	for (; fields != NULL && *fields != NULL; fields++)
+		array_push_back(&record, fields);
+	array_append_zero(&record);
+	team_client_event(team_user_session(tuser), array_front(&record));
 }
 
 /* Returns 1 if the message was there, 0 if not, -1 on errors. */
@@ -80,69 +113,94 @@ team_reply_to_mail(struct mailbox *box, uint32_t uid, enum team_reply kind)
 	return ret;
 }
 
-static int
-team_reply_to(struct team_user *tuser, const char *const *data,
-	      enum team_reply kind)
+int team_reply_place_parse(const char *const *args,
+			   struct team_reply_place *place_r)
 {
-	struct mail_namespace *ns;
-	struct team_mailbox *tbox;
-	struct mailbox *box;
-	uint32_t uidvalidity, uid;
-	int ret = 0;
+	i_zero(place_r);
+	if (str_array_length(args) < 4 ||
+	    str_to_uint32(args[1], &place_r->uidvalidity) < 0 ||
+	    str_to_uint32(args[2], &place_r->uid) < 0)
+		return -1;
+	place_r->guid = args[0];
+	place_r->mailbox = args[3];
+	return 0;
+}
 
-	if (str_array_length(data) < 5 ||
-	    str_to_uint32(data[2], &uidvalidity) < 0 ||
-	    str_to_uint32(data[3], &uid) < 0)
-		return 0;
-	ns = mail_namespace_find(tuser->user->namespaces, data[4]);
-	box = mailbox_alloc(ns->list, data[4], 0);
-	tbox = TEAM_BOX_CONTEXT(box);
-	/* who may not open it may not claim in it */
+struct mailbox *team_reply_place_open(struct team_user *tuser,
+				      const struct team_reply_place *place)
+{
+	struct mail_namespace *ns =
+		mail_namespace_find(tuser->user->namespaces, place->mailbox);
+	struct mailbox *box = mailbox_alloc(ns->list, place->mailbox, 0);
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT(box);
+
 	if (tbox != NULL && tbox->team && mailbox_open(box) == 0 &&
 	    mailbox_sync(box, 0) == 0 && team_mailbox_identify(tbox) == 0 &&
-	    strcmp(tbox->guid, data[1]) == 0 &&
-	    tbox->uidvalidity == uidvalidity && !mailbox_is_readonly(box))
-		ret = team_reply_to_mail(box, uid, kind);
+	    strcmp(tbox->guid, place->guid) == 0 &&
+	    tbox->uidvalidity == place->uidvalidity)
+		return box;
+	mailbox_free(&box);
+	return NULL;
+}
+
+/* Returns 1 if the message was there, 0 if not, -1 on errors. */
+static int
+team_reply_to(struct team_user *tuser, const struct team_reply_place *place,
+	      enum team_reply kind)
+{
+	/* who may not open it may not claim in it */
+	struct mailbox *box = team_reply_place_open(tuser, place);
+	int ret = 0;
+
+	if (box == NULL)
+		return 0;
+	if (!mailbox_is_readonly(box))
+		ret = team_reply_to_mail(box, place->uid, kind);
 	mailbox_free(&box);
 	return ret;
 }
 
-static void
-team_reply_handle(struct team_transaction *tt,
-		  const struct team_saved_reply *reply)
+void team_reply_handle(struct team_user *tuser, const char *ids,
+		       enum team_reply kind, const char *const *fields)
 {
+	struct team_reply_place place;
 	struct team_answer answer;
 	const char *args[2], *const *data, *error;
+	pool_t pool = pool_alloconly_create("team reply", 1024);
+	int ret = 0;
 
-	args[0] = reply->ids;
+	args[0] = ids;
 	args[1] = NULL;
-	if (team_client_request(team_user_session(tt->tuser), tt->pool,
-				"LOOKUP", args, &answer, &error) < 0) {
-		e_error(tt->tuser->user->event, "team: %s: it is not known "
-			"what a message in %s answers", error,
-			tt->tbox->box->vname);
-		return;
-	}
-	if (answer.code != NULL)
-		return;
-	array_foreach_elem(&answer.data, data) {
-		int ret;
-
-		T_BEGIN {
-			ret = team_reply_to(tt->tuser, data, reply->kind);
-		} T_END;
+	if (team_client_request(team_user_session(tuser), pool, "LOOKUP", args,
+				&answer, &error) < 0) {
+		e_error(tuser->user->event, "team: %s: it is not known what "
+			"a message answers", error);
+	} else if (answer.code == NULL) {
 		/* the nearest one that is there */
-		if (ret != 0)
-			break;
+		array_foreach_elem(&answer.data, data) T_BEGIN {
+			if (ret == 0 && *data != NULL &&
+			    team_reply_place_parse(data + 1, &place) == 0)
+				ret = team_reply_to(tuser, &place, kind);
+			if (ret > 0) {
+				team_reply_record(tuser, &place, kind, "ok",
+						  fields);
+				ret = -1;
+			}
+		} T_END;
 	}
+	pool_unref(&pool);
 }
 
 void team_replies_commit(struct team_transaction *tt)
 {
 	const struct team_saved_reply *reply;
+	const char *fields[2];
 
 	array_foreach(&tt->replies, reply) T_BEGIN {
-		team_reply_handle(tt, reply);
+		fields[0] = reply->message_id == NULL ? NULL :
+			t_strdup_printf("d.reply=%.1000s", reply->message_id);
+		fields[1] = NULL;
+		team_reply_handle(tt->tuser, reply->ids, reply->kind, fields);
 	} T_END;
 }
 

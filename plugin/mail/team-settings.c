@@ -28,6 +28,8 @@ static const struct setting_define team_setting_defines[] = {
 	DEF(SET_STR_NOVARS, team_claim_protects),
 	DEF(SET_STR_NOVARS, team_claim_mailbox),
 	DEF(SET_BOOL, team_claim_until_logout),
+	DEF(SET_ENUM, team_guard),
+	DEF(SET_TIME, team_guard_override),
 	{ .key = NULL }
 };
 
@@ -39,6 +41,8 @@ static const struct team_settings team_default_settings = {
 	.team_claim_flags = "claimed",
 	.team_claim_protects = "\\Deleted move expunge",
 	.team_claim_mailbox = "Claimed",
+	.team_guard = "warn:off:hold",
+	.team_guard_override = 10 * 60,
 };
 
 const struct setting_parser_info team_mail_setting_parser_info = {
@@ -198,6 +202,18 @@ team_settings_check(void *_set, pool_t pool, const char **error_r)
 		*error_r = "team_timeout: must be between 1 and 300 seconds";
 		return FALSE;
 	}
+	if (set->team_guard_override == 0 ||
+	    set->team_guard_override > 24 * 60 * 60) {
+		*error_r = "team_guard_override: must be between a second "
+			"and a day";
+		return FALSE;
+	}
+	if (strcmp(set->team_guard, "off") == 0)
+		set->guard = TEAM_GUARD_OFF;
+	else if (strcmp(set->team_guard, "hold") == 0)
+		set->guard = TEAM_GUARD_HOLD;
+	else
+		set->guard = TEAM_GUARD_WARN;
 	return team_settings_check_private(set, error_r) &&
 		team_settings_check_claim(set, pool, error_r) &&
 		team_settings_check_keywords(set, pool, error_r) &&

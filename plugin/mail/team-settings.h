@@ -12,6 +12,14 @@ enum team_protects {
 	TEAM_PROTECTS_EXPUNGE = 0x02,
 };
 
+enum team_guard {
+	TEAM_GUARD_OFF,
+	/* a reply is refused once */
+	TEAM_GUARD_WARN,
+	/* and as long as a colleague holds what it answers */
+	TEAM_GUARD_HOLD,
+};
+
 /* What mail processes are told: by plugin { team_* } on Dovecot 2.3, by top-level
    settings on 2.4. */
 struct team_settings {
@@ -24,6 +32,8 @@ struct team_settings {
 	const char *team_claim_protects;
 	const char *team_claim_mailbox;
 	bool team_claim_until_logout;
+	const char *team_guard;
+	unsigned int team_guard_override;
 
 	/* made of the above */
 	enum mail_flags private_flags;
@@ -39,6 +49,7 @@ struct team_settings {
 	/* patterns, NULL-terminated */
 	const char *const *protected_keywords;
 	enum team_protects protects;
+	enum team_guard guard;
 };
 
 extern const struct setting_parser_info team_mail_setting_parser_info;

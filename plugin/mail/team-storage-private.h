@@ -171,6 +171,15 @@ struct team_saved_reply {
 	enum team_reply kind;
 	/* Message-IDs that it answers, one a line, the nearest first */
 	const char *ids;
+	/* its own, or NULL */
+	const char *message_id;
+};
+
+/* Where a message is that is answered. */
+struct team_reply_place {
+	const char *guid;
+	uint32_t uidvalidity, uid;
+	const char *mailbox;
 };
 
 struct team_transaction {
@@ -241,6 +250,9 @@ void team_mail_user_created(struct mail_user *user);
 struct team_session *team_user_session(struct team_user *tuser);
 void team_user_add_refusal(struct team_user *tuser,
 			   const struct team_refusal *refusal);
+
+/* A time for people, from the data stack: of another day with its date. */
+const char *team_clock(time_t t);
 
 /* team-mailbox.c */
 void team_mailbox_allocated(struct mailbox *box);
@@ -415,6 +427,25 @@ void team_reply_saved(struct team_transaction *tt, struct mail *mail,
 /* The transaction was committed: claims what is answered by drafts, marks as
    answered what is answered by sent messages. */
 void team_replies_commit(struct team_transaction *tt);
+/* The Message-IDs that a message with these headers answers, one a line, the
+   nearest first, from the data stack; NULL if there are none. */
+const char *team_reply_ids(const char *in_reply_to, const char *references);
+/* Reads a place from four fields of the service's answer. Returns 0 or -1. */
+int team_reply_place_parse(const char *const *args,
+			   struct team_reply_place *place_r);
+/* Opens the mailbox, if the user may and it is still the same one. Returns it,
+   to be freed, or NULL. */
+struct mailbox *team_reply_place_open(struct team_user *tuser,
+				      const struct team_reply_place *place);
+/* Records a draft or reply; fields are further ones. */
+void team_reply_record(struct team_user *tuser,
+		       const struct team_reply_place *place,
+		       enum team_reply kind, const char *outcome,
+		       const char *const *fields);
+/* Does what a draft or sent message does to the nearest of the messages that it
+   answers, and records it with the further fields. */
+void team_reply_handle(struct team_user *tuser, const char *ids,
+		       enum team_reply kind, const char *const *fields);
 /* Tells the user who holds what he answers; claim may be NULL. */
 void team_reply_refused(struct team_transaction *tt,
 			const struct team_claim *claim);

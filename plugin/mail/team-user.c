@@ -298,7 +298,7 @@ const ARRAY_TYPE(team_refusal) *team_user_take_refusals(struct mail_user *user)
 	return refusals;
 }
 
-static const char *team_clock(time_t t)
+const char *team_clock(time_t t)
 {
 	struct tm now, tm = *localtime(&t);
 

@@ -182,6 +182,9 @@ static void client_request(struct client *client,
 	case TEAM_COMMAND_LOOKUP:
 		command_lookup(client, req);
 		break;
+	case TEAM_COMMAND_REPLY:
+		command_reply(client, session, req);
+		break;
 	case TEAM_COMMAND_WHO:
 		command_who(client, req);
 		break;

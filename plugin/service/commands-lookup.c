@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* LOOKUP: where messages with given Message-IDs are. */
+/* LOOKUP: where messages with given Message-IDs are. REPLY: what stands against
+   answering them. */
 
 #include "team-common.h"
 #include "str.h"
@@ -8,11 +9,27 @@
 #include "client.h"
 #include "commands.h"
 #include "service.h"
+#include "session.h"
 
 struct lookup_request {
 	struct client *client;
 	uint64_t id;
+	/* LOOKUP: the answer's lines begin with it */
+	const char *kind;
 };
+
+static void lookup_row(struct lookup_request *lreq, const PGresult *result,
+		       int row)
+{
+	int i, count = PQnfields(result);
+	const char **fields = t_new(const char *, count + 2), **field = fields;
+
+	if (lreq->kind != NULL)
+		*field++ = lreq->kind;
+	for (i = 0; i < count; i++)
+		*field++ = PQgetvalue(result, row, i);
+	client_send_data(lreq->client, lreq->id, fields);
+}
 
 static void lookup_answer(const struct pg_answer *answer, void *context)
 {
@@ -24,29 +41,37 @@ static void lookup_answer(const struct pg_answer *answer, void *context)
 				     answer->error);
 	} else {
 		count = PQntuples(answer->result);
-		for (i = 0; i < count; i++) {
-			const char *const fields[] = {
-				"message", PQgetvalue(answer->result, i, 0),
-				PQgetvalue(answer->result, i, 1),
-				PQgetvalue(answer->result, i, 2),
-				PQgetvalue(answer->result, i, 3), NULL
-			};
-			client_send_data(lreq->client, lreq->id, fields);
-		}
+		for (i = 0; i < count; i++) T_BEGIN {
+			lookup_row(lreq, answer->result, i);
+		} T_END;
 		client_send_ok(lreq->client, lreq->id, NULL);
 	}
 	client_request_end(lreq->client);
 	i_free(lreq);
 }
 
-void command_lookup(struct client *client, const struct team_request *req)
+static void
+lookup_send(struct client *client, uint64_t id, const char *kind,
+	    const char *statement, const char *const *params,
+	    unsigned int params_count)
 {
-	const char *const *ids = t_strsplit(req->name, "\n");
 	struct lookup_request *lreq = i_new(struct lookup_request, 1);
+
+	lreq->client = client;
+	lreq->id = id;
+	lreq->kind = kind;
+	client_request_begin(client);
+	pg_conn_request(client->service->requests, statement, params,
+			params_count, lookup_answer, lreq);
+}
+
+/* The lines as text of a PostgreSQL array. */
+static const char *lookup_ids(const char *lines)
+{
+	const char *const *ids = t_strsplit(lines, "\n");
 	string_t *array = t_str_new(256);
 	const char *p;
 
-	/* as text of a PostgreSQL array */
 	str_append_c(array, '{');
 	for (; *ids != NULL; ids++) {
 		if (str_len(array) > 1)
@@ -60,11 +85,25 @@ void command_lookup(struct client *client, const struct team_request *req)
 		str_append_c(array, '"');
 	}
 	str_append_c(array, '}');
-	const char *params[] = { str_c(array) };
+	return str_c(array);
+}
 
-	lreq->client = client;
-	lreq->id = req->id;
-	client_request_begin(client);
-	pg_conn_request(client->service->requests, "message_find", params,
-			N_ELEMENTS(params), lookup_answer, lreq);
+void command_lookup(struct client *client, const struct team_request *req)
+{
+	const char *params[] = { lookup_ids(req->name) };
+
+	lookup_send(client, req->id, "message", "message_find", params,
+		    N_ELEMENTS(params));
+}
+
+void command_reply(struct client *client, struct session *session,
+		   const struct team_request *req)
+{
+	const char *params[] = {
+		session->colleague, lookup_ids(req->name),
+		t_strdup_printf("%u", req->seconds)
+	};
+
+	lookup_send(client, req->id, NULL, "reply_check", params,
+		    N_ELEMENTS(params));
 }

@@ -31,8 +31,10 @@ void command_claim(struct client *client, struct session *session,
 void command_admin_claim(struct client *client, struct session *session,
 			 const struct team_request *req);
 void command_who(struct client *client, const struct team_request *req);
-/* LOOKUP */
+/* LOOKUP, REPLY */
 void command_lookup(struct client *client, const struct team_request *req);
+void command_reply(struct client *client, struct session *session,
+		   const struct team_request *req);
 /* RENEW, LOGOUT */
 void command_renew(struct client *client, struct session *session,
 		   const struct team_request *req);

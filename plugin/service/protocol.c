@@ -34,6 +34,7 @@ static const struct command {
 	{ "RENEW", TEAM_COMMAND_RENEW, TRUE, TRUE, FALSE, TRUE, 1, 1 },
 	{ "LOGOUT", TEAM_COMMAND_LOGOUT, TRUE, TRUE, FALSE, FALSE, 0, 0 },
 	{ "LOOKUP", TEAM_COMMAND_LOOKUP, TRUE, TRUE, FALSE, FALSE, 1, 1 },
+	{ "REPLY", TEAM_COMMAND_REPLY, TRUE, TRUE, FALSE, FALSE, 2, 2 },
 	{ "WHO", TEAM_COMMAND_WHO, TRUE, TRUE, FALSE, FALSE, 1, 1 },
 	{ "GUARD", TEAM_COMMAND_GUARD, TRUE, TRUE, FALSE, TRUE, 2, 2 },
 	{ "UNGUARD", TEAM_COMMAND_UNGUARD, TRUE, TRUE, FALSE, TRUE, 0, 0 },
@@ -192,6 +193,20 @@ static int parse_admin_claim(const char *const *args, struct team_request *req,
 	return parse_uids(args[2], req, error_r);
 }
 
+static int parse_reply(const char *const *args, struct team_request *req,
+		       const char **error_r)
+{
+	uint64_t seconds;
+
+	if (parse_number(args[0], &seconds) < 0 || seconds > INT32_MAX) {
+		*error_r = "invalid number of seconds";
+		return -1;
+	}
+	req->seconds = seconds;
+	req->name = args[1];
+	return 0;
+}
+
 static int parse_guard(const char *const *args, struct team_request *req,
 		       const char **error_r)
 {
@@ -251,6 +266,8 @@ static int parse_args(const struct command *command, const char *const *args,
 	case TEAM_COMMAND_LOOKUP:
 		req->name = args[0];
 		return 0;
+	case TEAM_COMMAND_REPLY:
+		return parse_reply(args, req, error_r);
 	case TEAM_COMMAND_GUARD:
 		return parse_guard(args, req, error_r);
 	case TEAM_COMMAND_QUERY:

@@ -21,6 +21,7 @@ enum team_command {
 	TEAM_COMMAND_LOGOUT,
 	TEAM_COMMAND_WHO,
 	TEAM_COMMAND_LOOKUP,
+	TEAM_COMMAND_REPLY,
 	TEAM_COMMAND_GUARD,
 	TEAM_COMMAND_UNGUARD,
 	TEAM_COMMAND_STATUS,
@@ -53,8 +54,10 @@ struct team_request {
 	/* SYNC */
 	uint64_t cursor;
 	/* SYNC, ADMIN-CLAIM, WHO: the mailbox; QUERY: the query; GUARD: the
-	   action; LOOKUP: the Message-IDs */
+	   action; LOOKUP, REPLY: the Message-IDs */
 	const char *name;
+	/* REPLY: for how long the colleague remembers */
+	uint32_t seconds;
 	/* CLAIM, ADMIN-CLAIM */
 	enum team_claim_op op;
 	/* CLAIM give, ADMIN-CLAIM take: for whom */

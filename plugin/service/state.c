@@ -51,6 +51,10 @@ static const struct pg_statement state_statements[] = {
 	  "FROM team.claim_logout($1, $2, $3)" },
 	{ "message_find",
 	  "SELECT guid, uidvalidity, uid, name FROM team.message_find($1)" },
+	{ "reply_check",
+	  "SELECT state, guid, uidvalidity, uid, name, holder, since, until, "
+	  "CASE WHEN told THEN 'told' ELSE '' END "
+	  "FROM team.reply_check($1, $2, $3)" },
 	{ "mailbox_find",
 	  "SELECT guid, uidvalidity, name FROM team.mailbox_find($1)" },
 	{ "guard_begin",

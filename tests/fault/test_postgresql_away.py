@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """PostgreSQL is stopped or killed: work goes on, claims don't, nothing is lost."""
 import glob
+import os
+import re
 import shutil
 import signal
 import time
@@ -8,6 +10,7 @@ import time
 import pytest
 
 from instance import wait_for
+from submit import outgoing, swaks
 from work import Worker, mailbox, message, run_workers
 
 @pytest.mark.parametrize('sig', [signal.SIGINT, signal.SIGKILL], ids=['stopped', 'killed'])
@@ -95,3 +98,23 @@ def test_killed_under_load(server):
     for worker in workers:
         assert worker.errors == [], worker.errors
         worker.check()
+
+
+@pytest.mark.parametrize('away', ['postgresql', 'service'])
+def test_replies_are_sent(server, away):
+    """The reply guard never keeps mail back because it can't ask."""
+    box, uids = mailbox(server, 1)
+    alice = server.login('alice')
+    alice.select(box)
+    alice.command('UID STORE %d +FLAGS (claimed)' % uids[0])
+    found = re.search(rb'Message-ID: (<[^>]*>)', b''.join(alice.command(
+        'UID FETCH %d (BODY.PEEK[HEADER])' % uids[0]).untagged), re.I)
+    mark = '<away.%s.%s>' % (away, time.time())
+    reply = ('Message-ID: %s\r\nIn-Reply-To: %s\r\n\r\nHello\r\n' % (
+        mark, found.group(1).decode())).encode()
+    if away == 'service':
+        os.kill(server.service_pid(), signal.SIGSTOP)
+    else:
+        server.stop_postgresql()
+    assert swaks(server, 'bob', reply).startswith('250 ')
+    assert len(outgoing(server, mark)) == 1
