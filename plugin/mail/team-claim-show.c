@@ -9,9 +9,9 @@
 
 #include "team-common.h"
 #include "array.h"
-#include "hash.h"
 #include "mail-index.h"
 #include "mail-storage-private.h"
+#include "team-hash.h"
 #include "team-storage-private.h"
 
 #define CLAIM_KEYWORD_PREFIX "claimed-"
@@ -46,7 +46,7 @@ bool team_keyword_is_managed(struct team_user *tuser, const char *keyword)
 
 static uint32_t team_claim_sum(uint32_t uid, const char *holder_keyword)
 {
-	uint32_t hash = (uid * 2654435761U) ^ strcase_hash(holder_keyword);
+	uint32_t hash = (uid * 2654435761U) ^ team_hash_icase(holder_keyword);
 
 	/* so that exchanging two holders isn't the same sum */
 	hash ^= hash >> 15;

@@ -7,11 +7,11 @@
 
 #include "team-common.h"
 #include "array.h"
-#include "hash.h"
 #include "ioloop.h"
 #include "index-storage.h"
 #include "mail-index-private.h"
 #include "mail-transaction-log.h"
+#include "team-hash.h"
 #include "team-storage-private.h"
 #include "team-replica-private.h"
 
@@ -41,7 +41,7 @@ static void team_replica_register(struct team_mailbox *tbox)
 
 static uint32_t team_replica_private_id(struct team_mailbox *tbox)
 {
-	return tbox->tuser->set->private_id ^ str_hash(tbox->guid);
+	return tbox->tuser->set->private_id ^ team_hash(tbox->guid);
 }
 
 void team_replica_begin(struct team_mailbox *tbox, struct team_state *state)

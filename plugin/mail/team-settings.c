@@ -3,10 +3,10 @@
 
 #include "team-common.h"
 #include "array.h"
-#include "hash.h"
 #include "settings-parser.h"
 #include "imap-util.h"
 #include "compat-settings.h"
+#include "team-hash.h"
 #include "team-settings.h"
 
 #include <ctype.h>
@@ -115,7 +115,7 @@ team_settings_check_keywords(struct team_settings *set, pool_t pool,
 		}
 	}
 	set->private_id = set->private_flags + 1 +
-		(strcase_hash(set->team_private_keywords) << 8);
+		(team_hash_icase(set->team_private_keywords) << 8);
 	return TRUE;
 }
 

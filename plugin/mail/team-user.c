@@ -3,7 +3,6 @@
 
 #include "team-common.h"
 #include "array.h"
-#include "hash.h"
 #include "net.h"
 #include "time-util.h"
 #include "str.h"
@@ -13,6 +12,7 @@
 #include "mail-namespace.h"
 #include "mail-storage-settings.h"
 #include "mailbox-list-private.h"
+#include "team-hash.h"
 #include "team-storage-private.h"
 
 #include <ctype.h>
@@ -68,7 +68,7 @@ const char *team_claim_keyword(const char *colleague)
 		}
 	}
 	if (changed)
-		str_printfa(str, "_%08x", str_hash(colleague));
+		str_printfa(str, "_%08x", team_hash(colleague));
 	return str_c(str);
 }
 

@@ -31,3 +31,14 @@ def test_every_name_has_its_own_keyword(box):
     holders = {row['uid']: row['holder'] for row in box.server.doveadm_json(
         'team', 'claim', 'list', box.name)}
     assert [holders[str(uid)] for uid in box.uids] == NAMES
+
+
+def test_every_process_finds_the_same_keyword(box):
+    """The number at the end of a name isn't one process's own."""
+    box.server.doveadm('team', 'claim', 'take', 'ALICE', box.name, str(box.uids[0]))
+    seen = []
+    for user in ('alice', 'bob', 'carol', 'alice'):
+        session = box.login(user)
+        seen.append({f for f in session.flags(box.uids[0]) if f.startswith('claimed-')})
+        session.logout()
+    assert len(seen[0]) == 1 and seen == [seen[0]] * 4, seen
