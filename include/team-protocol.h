@@ -89,12 +89,16 @@
    WATCH   <id> <sid> <guid> <uidvalidity>
    UNWATCH <id> <sid> <guid> <uidvalidity>
      Starts and stops pushes about a mailbox for this session.
-   CLAIM   <id> <sid> <guid> <uidvalidity> take|release|takeover|give <uidset>
-           [<mids>] [<to>]
-     Takes or gives back claims, message by message; takeover takes them from
-     whoever has them, give hands the own ones and those of nobody to <to>.
-     <mids> as the record key. For each message that a colleague holds:
+   CLAIM   <id> <sid> <guid> <uidvalidity>
+           take|draft|release|drop|takeover|give <uidset> [<mids>] [<to>]
+     Takes or gives back claims, message by message; draft takes them because
+     of a draft, and drop gives back those that were taken by nothing else;
+     takeover takes them from whoever has them, give hands the own ones and
+     those of nobody to <to>. <mids> as the record key. For each message that a
+     colleague holds:
      D <id> held <uid> <holder> <since> <until>
+     and once, if the colleague held some before:
+     D <id> renewed <uidset>
      OK <id> <until>             all others are granted (take: until then) or
                                  released (until is 0); the outcome is
                                  journalled with d.holder, d.since and

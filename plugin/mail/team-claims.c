@@ -4,6 +4,7 @@
 #include "team-common.h"
 #include "array.h"
 #include "str.h"
+#include "imap-seqset.h"
 #include "mail-storage-private.h"
 #include "team-protocol.h"
 #include "compat-acl.h"
@@ -14,6 +15,16 @@ bool team_mail_is_claimed_by_self(struct team_user *tuser, struct mail *mail)
 	const char *const *keywords = mail_get_keywords(mail);
 
 	return str_array_icase_find(keywords, tuser->claim_keyword);
+}
+
+static void
+team_transaction_add_renewed(struct team_transaction *tt, const char *uids)
+{
+	ARRAY_TYPE(seq_range) set;
+
+	t_array_init(&set, 8);
+	if (imap_seq_set_nostar_parse(uids, &set) == 0)
+		seq_range_array_merge(&tt->renewed, &set);
 }
 
 /* Removes those that a colleague holds from uids and adds them to held. If claims
@@ -63,6 +74,9 @@ team_claim_request(struct team_transaction *tt, const char *op,
 		return;
 	}
 	array_foreach_elem(&answer.data, data) {
+		if (str_array_length(data) == 2 &&
+		    strcmp(data[0], "renewed") == 0)
+			team_transaction_add_renewed(tt, data[1]);
 		if (str_array_length(data) < 5 || strcmp(data[0], "held") != 0 ||
 		    str_to_uint32(data[1], &claim.uid) < 0 ||
 		    str_to_intmax(data[3], &since) < 0 ||
@@ -113,14 +127,43 @@ team_transaction_take_over(struct team_transaction *tt,
 	seq_range_array_merge(&tt->takes, &uids);
 }
 
+/* Another session may have moved or expunged messages just before they were
+   claimed: such claims are given back. */
+static void team_transaction_drop_gone(struct team_transaction *tt)
+{
+	struct mail_index_view *view;
+	ARRAY_TYPE(seq_range) gone;
+	struct seq_range_iter iter;
+	uint32_t uid, seq;
+	unsigned int n;
+
+	if (array_count(&tt->takes) == 0 ||
+	    mail_index_refresh(tt->t->box->index) < 0)
+		return;
+	t_array_init(&gone, 8);
+	view = mail_index_view_open(tt->t->box->index);
+	for (n = 0, seq_range_array_iter_init(&iter, &tt->takes);
+	     seq_range_array_iter_nth(&iter, n, &uid); n++) {
+		if (!mail_index_lookup_seq(view, uid, &seq))
+			seq_range_array_add(&gone, uid);
+	}
+	mail_index_view_close(&view);
+	if (array_count(&gone) == 0)
+		return;
+	seq_range_array_remove_seq_range(&tt->takes, &gone);
+	team_claim_request(tt, "release", &gone, NULL);
+}
+
 void team_transaction_claims(struct team_transaction *tt)
 {
 	ARRAY_TYPE(team_claim) held;
 
 	t_array_init(&held, 8);
 	if (array_count(&tt->takes) > 0) {
-		team_claim_request(tt, "take", &tt->takes, &held);
+		team_claim_request(tt, tt->reply == TEAM_REPLY_DRAFT ?
+				   "draft" : "take", &tt->takes, &held);
 		team_transaction_take_over(tt, &held);
+		team_transaction_drop_gone(tt);
 		team_transaction_show_claims(tt, &tt->takes,
 					     tt->tuser->claim_keyword);
 	}
@@ -140,6 +183,8 @@ void team_transaction_claims(struct team_transaction *tt)
 
 void team_transaction_release_taken(struct team_transaction *tt)
 {
+	/* what was held before still is */
+	seq_range_array_remove_seq_range(&tt->takes, &tt->renewed);
 	if (array_count(&tt->takes) > 0)
 		team_claim_request(tt, "release", &tt->takes, NULL);
 }

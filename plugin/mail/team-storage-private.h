@@ -205,6 +205,8 @@ struct team_transaction {
 	/* whose bodies were sent to the client */
 	ARRAY_TYPE(seq_range) fetched;
 	ARRAY_TYPE(seq_range) takes, releases;
+	/* of those taken, what the colleague held before */
+	ARRAY_TYPE(seq_range) renewed;
 	/* the colleague's own that he is done with */
 	ARRAY_TYPE(seq_range) answered;
 	/* what ACLs allow the colleague to change; asked for when needed */

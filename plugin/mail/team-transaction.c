@@ -36,6 +36,7 @@ team_transaction_get(struct mailbox_transaction_context *t)
 	p_array_init(&tt->fetched, pool, 4);
 	p_array_init(&tt->takes, pool, 4);
 	p_array_init(&tt->releases, pool, 4);
+	p_array_init(&tt->renewed, pool, 4);
 	p_array_init(&tt->answered, pool, 4);
 	p_array_init(&tt->replies, pool, 1);
 	p_array_init(&tt->refused_flags, pool, 4);

@@ -31,7 +31,11 @@ enum team_command {
 
 enum team_claim_op {
 	TEAM_CLAIM_TAKE,
+	/* because of a draft */
+	TEAM_CLAIM_DRAFT,
 	TEAM_CLAIM_RELEASE,
+	/* what was claimed because of a draft only */
+	TEAM_CLAIM_DROP,
 	/* whoever holds them */
 	TEAM_CLAIM_TAKEOVER,
 	/* the own ones, and those that nobody holds, to a colleague */

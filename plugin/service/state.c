@@ -12,6 +12,7 @@
 #include "journal-gap.h"
 #include "uidset.h"
 #include "box.h"
+#include "claim-request.h"
 #include "client.h"
 #include "service.h"
 #include "session.h"
@@ -31,9 +32,15 @@ static const struct pg_statement state_statements[] = {
 	  "FROM team.sync_flags($1, $2, $3, $4, $5)" },
 	{ "sync_claims",
 	  "SELECT uid, holder, since, until FROM team.sync_claims($1, $2)" },
-	{ "claim_take",
+	{ "claim_try",
 	  "SELECT uid, state, holder, since, until "
-	  "FROM team.claim_take($1, $2, $3, $4, $5, $6, $7)" },
+	  "FROM team.claim_try($1, $2, $3, $4, $5, $6, $7, $8)" },
+	{ "claim_batch",
+	  "SELECT n, since, until "
+	  "FROM team.claim_batch($1, $2, $3, $4, $5, $6, $7, $8)" },
+	{ "claim_drop",
+	  "SELECT uid, state, holder, since, until "
+	  "FROM team.claim_drop($1, $2, $3, $4, $5)" },
 	{ "claim_release",
 	  "SELECT uid, state, holder, since, until "
 	  "FROM team.claim_release($1, $2, $3, $4, $5)" },
@@ -482,6 +489,7 @@ void state_deinit(struct state **_state)
 	struct state *state = *_state;
 
 	*_state = NULL;
+	claim_requests_deinit();
 	pg_conn_deinit(&state->service->requests);
 	timeout_remove(&state->to_lapse);
 	i_free(state);

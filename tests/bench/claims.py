@@ -11,15 +11,17 @@ import os
 import re
 import selectors
 import shlex
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 
 GUID = 'beefbeefbeefbeefbeefbeefbeefbeef'
+# one claim, of the statement with which the service asks for several
 STATEMENT = r"""\set uid random(1, 4000000000)
-SELECT uid, state, holder, since, until FROM team.claim_take(1, '%s', 2, 'bench', 's',
-    int8multirange(int8range(:uid, :uid, '[]')), 1800);
+SELECT n, since, until FROM team.claim_batch(1, '{%s}', '{1}', '{bench1}', '{s}', ARRAY[:uid::bigint],
+    '{f}', 1800);
 """ % GUID
 
 
@@ -100,10 +102,20 @@ def main():
             name, _, value = line.strip().partition('=')
             env[name] = ' '.join(shlex.split(value))
     path = os.path.join(args.dir, 'run', 'dovecot', 'team')
+    subprocess.run(['psql', '-qXAtd', env['TEAM_PGDSN'], '-c',
+                    "SELECT team.mailbox_id('%s', 1), team.colleague_id('bench1')" % GUID],
+                   check=True, stdout=subprocess.DEVNULL)
     try:
-        native = bench_pgbench(env['TEAM_PGDSN'], args.sessions, args.seconds)
-        # the service sends all over one connection
-        single = bench_pgbench(env['TEAM_PGDSN'], 1, args.seconds)
+        # at each notification it would read all of the mailbox's claims
+        pid = int(open(env['TEAM_SERVICE_PIDFILE']).read())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            native = bench_pgbench(env['TEAM_PGDSN'], args.sessions, args.seconds)
+            # the service sends all over one connection
+            single = bench_pgbench(env['TEAM_PGDSN'], 1, args.seconds)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(2)
         service = bench_service(path, args.sessions, args.seconds)
     finally:
         subprocess.run(['psql', '-qXd', env['TEAM_PGDSN'], '-c', '''
