@@ -55,6 +55,8 @@
      transaction's first PREPARE; several may have the same. NO when it can't
      be journalled: then the caller must change nothing (with
      team_commit=remote also NO unavailable while PostgreSQL is away).
+     OK <id> [<own>]             the generation of the colleague's changes of
+                                 this mailbox, this one included
    COMMIT  <id> <sid> <txn> <key=value>...
      The intents of <txn> were carried out: their records are appended, in the
      order of their PREPAREs, with the given keys added to each of them.
@@ -81,11 +83,15 @@
          private index has that the answer lacks was begun later.
      D <id> claim <uid> <holder> <since> <until>
          every live claim in the mailbox; times in seconds since the epoch
-     D <id> known <uidset>
-         messages whose Message-ID the log already knows
-     OK <id> <rev>               the new cursor
+     OK <id> <rev> [<epoch> <flags> <own> <box>]
+                                 the new cursor, and the generations that the
+                                 answer has at least, if they are known
      NO <id> unavailable         PostgreSQL is away, or another session takes
                                  long: go on with what there is
+   KNOWN   <id> <sid> <guid> <uidvalidity> <name>
+     D <id> known <uidset>
+         messages whose Message-ID the log already knows
+     OK <id> <rev>
    WATCH   <id> <sid> <guid> <uidvalidity>
    UNWATCH <id> <sid> <guid> <uidvalidity>
      Starts and stops pushes about a mailbox for this session.
@@ -132,6 +138,27 @@
      While PostgreSQL is away the service answers from the claims it knows.
    UNGUARD <id> <sid> <guid> <uidvalidity>
      What the session guarded in the mailbox is done, or was given up.
+
+   Generations: in the file of team-generations.h, which is mapped by mail
+   processes, the service counts changes. What a replica was brought up to
+   stands in the private index's header. If the file says the same, SYNC would
+   bring nothing and isn't sent. There is an <epoch>, 0 while the service
+   can't hear of other nodes' changes, and counters of
+     flags   changes of the colleague's private flags that other nodes made,
+             or that came with copied messages
+     own     changes of them that this node's sessions begin: PREPARE and
+             EVENT with private flags, COMMIT where they are known only then.
+             Who makes the change, and has seen all before it, notes its
+             number along with it. So an index that fell back to an older
+             state has another number.
+     box     changes of claims, and messages that are copied or moved here:
+             they bring the flags of all colleagues
+   Each is counted before anybody on this node is told of it, and before an
+   answer of SYNC can lack it. A change made on another node counts when
+   PostgreSQL's notification comes. If the service is gone, its lock on the
+   file is, too; if it lost PostgreSQL, or its notifications don't come, the
+   epoch is 0, and another one afterwards. Then SYNC is sent. Counters of
+   different mailboxes and colleagues may be the same one, which costs a SYNC.
 
    Pushes (service to client, at any time, no answer):
    PUSH <sid> <guid> <uidvalidity> flags     the session's own private flags

@@ -215,7 +215,8 @@ team_client_simple(struct team_session *session, struct team_request *request,
 
 uint64_t team_client_prepare(struct team_session *session,
 			     const char *const *const *records,
-			     unsigned int records_count, const char **error_r)
+			     unsigned int records_count, uint64_t *own_r,
+			     const char **error_r)
 {
 	struct team_client *client = session->client;
 	struct team_request *request = NULL;
@@ -235,8 +236,12 @@ uint64_t team_client_prepare(struct team_session *session,
 			team_client_send_line(client, request->line);
 	}
 	ret = team_client_simple(session, request, &answer, TRUE, error_r);
-	if (ret == 0)
+	if (ret == 0) {
+		if (own_r != NULL && (answer.args[0] == NULL ||
+				      str_to_uint64(answer.args[0], own_r) < 0))
+			*own_r = 0;
 		return txn;
+	}
 	/* it may have been journalled, or may yet be */
 	team_client_abort(session, txn, NULL);
 	return 0;

@@ -75,10 +75,11 @@ int team_client_flush(struct team_session *session, const char **error_r);
 
 /* Journals the intent to do what the records say, in one transaction. Returns
    the transaction's id (never 0), or 0 if it can't be journalled and nothing
-   must be changed. error_r is for the log. */
+   must be changed. *own_r is set to what the last PREPARE was answered with,
+   0 if nothing; it may be NULL. error_r is for the log. */
 uint64_t team_client_prepare(struct team_session *session,
 			     const char *const *const *records,
-			     unsigned int records_count,
+			     unsigned int records_count, uint64_t *own_r,
 			     const char **error_r);
 /* The transaction's intents were carried out. Waits for the answer. Returns 0
    or -1; then it is sent again later. fields may be NULL. */

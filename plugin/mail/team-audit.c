@@ -134,7 +134,7 @@ team_audit_prepare(struct team_mailbox *tbox, ARRAY_TYPE(const_string) *fields)
 	array_append_zero(fields);
 	record = array_front(fields);
 	txn = team_client_prepare(team_user_session(tbox->tuser), &record, 1,
-				  &error);
+				  NULL, &error);
 	if (txn == 0) {
 		e_error(tbox->tuser->user->event, "team: %s: %s is not changed",
 			error, tbox->box->vname);

@@ -54,7 +54,7 @@ static uint32_t team_claim_sum(uint32_t uid, const char *holder_keyword)
 	return hash ^ (hash >> 13);
 }
 
-static uint32_t team_claims_sum(const ARRAY_TYPE(team_claim) *claims)
+uint32_t team_claims_sum(const ARRAY_TYPE(team_claim) *claims)
 {
 	const struct team_claim *claim;
 	uint32_t sum = 0;
@@ -80,6 +80,11 @@ team_claims_index_sum(struct team_mailbox *tbox, struct mail_index_view *view)
 	if (size >= sizeof(sum))
 		memcpy(&sum, data, sizeof(sum));
 	return sum;
+}
+
+uint32_t team_claims_shown_sum(struct team_mailbox *tbox)
+{
+	return team_claims_index_sum(tbox, tbox->box->view);
 }
 
 /*

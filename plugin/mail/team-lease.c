@@ -5,31 +5,38 @@
 #include "team-common.h"
 #include "array.h"
 #include "str.h"
-#include "bsearch-insert-pos.h"
 #include "mail-storage-private.h"
 #include "team-storage-private.h"
 
 /* More than anybody reads */
 #define ALERTS_SIZE_MAX 4096
 
-static int
-team_claim_uid_cmp(const uint32_t *uid, const struct team_claim *claim)
+/* Most mailboxes show no claims of his most of the time: messages needn't be
+   looked at then. */
+void team_mailbox_find_own_claims(struct team_mailbox *tbox)
 {
-	return *uid < claim->uid ? -1 : *uid > claim->uid ? 1 : 0;
+	if (team_claims_shown_sum(tbox) == 0 ||
+	    !mail_index_keyword_lookup(tbox->box->index,
+				       tbox->tuser->claim_keyword,
+				       &tbox->own_claim_idx))
+		tbox->own_claim_idx = TEAM_KEYWORD_NONE;
 }
 
-void team_mailbox_touch(struct team_mailbox *tbox, uint32_t uid)
+void team_mailbox_touch(struct mail *mail)
 {
-	const struct team_claim *claim;
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(mail->box);
+	const ARRAY_TYPE(keyword_indexes) *indexes;
 	unsigned int idx;
 
-	if (tbox->shown_pool == NULL || uid == 0 ||
-	    !array_bsearch_insert_pos(&tbox->shown, &uid, team_claim_uid_cmp,
-				      &idx))
+	if (tbox->own_claim_idx == TEAM_KEYWORD_NONE || mail->uid == 0)
 		return;
-	claim = array_idx(&tbox->shown, idx);
-	if (strcmp(claim->holder, tbox->tuser->colleague) == 0)
-		seq_range_array_add(&tbox->touched_uids, uid);
+	indexes = mail_get_keyword_indexes(mail);
+	array_foreach_elem(indexes, idx) {
+		if (idx == tbox->own_claim_idx) {
+			seq_range_array_add(&tbox->touched_uids, mail->uid);
+			break;
+		}
+	}
 }
 
 void team_mailbox_renew(struct team_mailbox *tbox)

@@ -118,7 +118,7 @@ team_mail_update_flags(struct mail *_mail, enum modify_type modify_type,
 		return;
 	}
 	tt = team_transaction_get(_mail->transaction);
-	team_mailbox_touch(tt->tbox, _mail->uid);
+	team_mailbox_touch(_mail);
 	private_flags = tt->tuser->set->private_flags;
 	old = mail_get_flags(_mail) & MAIL_FLAGS_NONRECENT;
 	add = modify_type == MODIFY_REMOVE ? 0 : flags & ENUM_NEGATE(old);
@@ -379,7 +379,7 @@ team_mail_update_keywords(struct mail *_mail, enum modify_type modify_type,
 	T_BEGIN {
 		i_zero(&update);
 		update.tt = team_transaction_get(_mail->transaction);
-		team_mailbox_touch(update.tt->tbox, _mail->uid);
+		team_mailbox_touch(_mail);
 		update.mail = _mail;
 		update.names = mail_index_get_keywords(_mail->box->index);
 		update.old = team_mail_keywords_now(_mail);
@@ -434,11 +434,10 @@ team_mail_get_stream(struct mail *_mail, bool get_body,
 {
 	struct mail_private *mail = (struct mail_private *)_mail;
 	union mail_module_context *mmail = TEAM_MAIL_CONTEXT_REQUIRE(mail);
-	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(_mail->box);
 
 	/* who reads works on it */
 	if (get_body && !_mail->saving)
-		team_mailbox_touch(tbox, _mail->uid);
+		team_mailbox_touch(_mail);
 	if (mmail->super.get_stream(_mail, get_body, hdr_size, body_size,
 				    stream_r) < 0)
 		return -1;

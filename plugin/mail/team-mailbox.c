@@ -46,6 +46,8 @@ int team_mailbox_identify(struct team_mailbox *tbox)
 	if (hdr->uid_validity != tbox->uidvalidity) {
 		tbox->uidvalidity = hdr->uid_validity;
 		array_clear(&tbox->known_uids);
+		tbox->unknown_count = 0;
+		tbox->gens.epoch = 0;
 		tbox->stale = TRUE;
 	}
 	return 0;
@@ -160,6 +162,7 @@ team_sync_deinit(struct mailbox_sync_context *ctx,
 
 	ret = tbox->module_ctx.super.sync_deinit(ctx, status_r);
 	team_mailbox_unguard(tbox);
+	team_mailbox_find_own_claims(tbox);
 	return ret;
 }
 
@@ -277,6 +280,8 @@ static void team_mailbox_close(struct mailbox *box)
 	team_mailbox_watch(box, FALSE);
 	team_mailbox_listed(tbox, FALSE);
 	team_keywords_reset(tbox);
+	tbox->own_claim_idx = TEAM_KEYWORD_NONE;
+	tbox->gens.epoch = 0;
 	timeout_remove(&tbox->to_retry);
 	tbox->module_ctx.super.close(box);
 }
@@ -318,6 +323,7 @@ void team_mailbox_allocated(struct mailbox *box)
 	i_array_init(&tbox->keyword_private, 8);
 	i_array_init(&tbox->pvt_keywords, 8);
 
+	tbox->own_claim_idx = TEAM_KEYWORD_NONE;
 	v->free = team_mailbox_free;
 	team_save_hooks(v);
 	if (tbox->team) {

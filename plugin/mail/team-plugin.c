@@ -3,6 +3,7 @@
 
 #include "team-common.h"
 #include "module-context.h"
+#include "team-client-generations.h"
 #include "team-storage-private.h"
 
 const char *team_plugin_version = DOVECOT_ABI_VERSION;
@@ -21,4 +22,5 @@ void team_plugin_init(struct module *module)
 void team_plugin_deinit(void)
 {
 	mail_storage_hooks_remove(&team_mail_storage_hooks);
+	team_client_generations_deinit();
 }

@@ -13,6 +13,9 @@
    doesn't know. What is left out is looked up when the message is touched
    singly, or before it goes. */
 #define MESSAGE_IDS_MAX 1000
+/* So many are looked up before the log is asked which it knows: a session that
+   touches a few messages only needn't ask. */
+#define MESSAGE_IDS_UNASKED 4
 /* Message-IDs in one record: leaves room for its other fields in a line */
 #define MESSAGE_IDS_SIZE_MAX (TEAM_PROTOCOL_MAX_LINE / 2)
 
@@ -34,6 +37,11 @@ void team_transaction_add_message(struct team_transaction *tt,
 	if (seq_range_exists(&tt->tbox->known_uids, mail->uid) ||
 	    seq_range_exists(&tt->messages_uids, mail->uid) ||
 	    (!force && array_count(&tt->messages) >= MESSAGE_IDS_MAX))
+		return;
+	if (tt->tbox->unknown_count++ == MESSAGE_IDS_UNASKED) T_BEGIN {
+		team_state_ask_known(tt->tbox);
+	} T_END;
+	if (seq_range_exists(&tt->tbox->known_uids, mail->uid))
 		return;
 	ret = mail_get_first_header(mail, "Message-ID", &value);
 	if (ret < 0)
@@ -262,11 +270,20 @@ team_message_id_cmp(const struct team_message_id *m1,
 	return m1->uid < m2->uid ? -1 : m1->uid > m2->uid ? 1 : 0;
 }
 
-void team_transaction_records(struct team_transaction *tt,
-			      ARRAY_TYPE(const_char_pp) *records)
+static bool team_change_is_private(const struct team_change *change)
+{
+	return change->pvt_add != 0 || change->pvt_remove != 0 ||
+		*change->pvt_add_keywords != '\0' ||
+		*change->pvt_remove_keywords != '\0';
+}
+
+unsigned int
+team_transaction_records(struct team_transaction *tt,
+			 ARRAY_TYPE(const_char_pp) *records)
 {
 	struct team_change no_change;
 	const struct team_change *change;
+	unsigned int before, private_count = 0;
 	bool read;
 
 	team_change_init(&no_change);
@@ -274,13 +291,17 @@ void team_transaction_records(struct team_transaction *tt,
 	array_sort(&tt->messages, team_message_id_cmp);
 	array_foreach(&tt->changes, change) {
 		read = ((change->pvt_add | change->add) & MAIL_SEEN) != 0;
+		before = array_count(records);
 		team_record_emit(tt, read ? "read" : "flag", "ok", change,
 				 &change->uids, records);
+		if (team_change_is_private(change))
+			private_count += array_count(records) - before;
 	}
 	if (array_count(&tt->expunges) > 0) {
 		team_record_emit(tt, "expunge", "ok", &no_change,
 				 &tt->expunges, records);
 	}
+	return private_count;
 }
 
 void team_record_messages(struct team_transaction *tt, const char *action,

@@ -15,9 +15,20 @@ struct team_state_flag {
 	ARRAY_TYPE(seq_range) skip;
 };
 
+/* Stands in the private index's header. */
+struct team_generations_header {
+	struct team_generations gens;
+	/* of the claims that the shared index was to show */
+	uint32_t claims_sum;
+	uint32_t unused;
+};
+
 struct team_state {
 	pool_t pool;
 	uint64_t cursor, rev;
+	/* what the private index's header says, and what comes with the
+	   answer */
+	struct team_generations_header old_gens, gens;
 	/* where the private index's log ended before the service was asked */
 	uint32_t log_seq;
 	uoff_t log_offset;
@@ -34,8 +45,29 @@ void team_replica_begin(struct team_mailbox *tbox, struct team_state *state);
    against it now, -1 if it can't be done; then it is asked for again. */
 int team_replica_bring(struct team_mailbox *tbox, struct team_state *state,
 		       ARRAY_TYPE(seq_range) *changed_uids);
+/* The same if there is nothing to bring. */
+void team_replica_bring_nothing(struct team_mailbox *tbox,
+				const struct team_state *state);
 void team_state_free(struct team_state **state);
 /* The state has to be asked for again, soon. */
 void team_state_retry(struct team_mailbox *tbox);
+
+/* team-generations.c */
+void team_generations_read(struct team_mailbox *tbox,
+			   struct mail_index_view *view,
+			   struct team_generations_header *hdr_r);
+/* TRUE if the service's answer could bring nothing new to a replica with this
+   header. */
+bool team_generations_hold(struct team_mailbox *tbox,
+			   const struct team_generations_header *hdr);
+/* The colleague's private flags were changed elsewhere since the session saw
+   them, or may have been. */
+bool team_generations_flags_changed(struct team_mailbox *tbox);
+void team_generations_write(struct team_mailbox *tbox,
+			    struct mail_index_transaction *trans,
+			    const struct team_generations_header *hdr);
+/* The same in a transaction of its own. Returns 0 or -1. */
+int team_generations_update(struct team_mailbox *tbox,
+			    const struct team_generations_header *hdr);
 
 #endif

@@ -74,6 +74,8 @@ void team_replica_apply(struct team_mailbox *tbox, struct team_state **_state,
 			(void)team_replica_bring(tbox, state, &changed_uids);
 		if (array_count(&changed_uids) > 0)
 			team_replica_show(tbox, ctx);
+	} else {
+		team_replica_bring_nothing(tbox, state);
 	}
 	team_state_free(_state);
 }

@@ -59,6 +59,7 @@ void team_replica_begin(struct team_mailbox *tbox, struct team_state *state)
 				      &state->log_offset);
 	team_replica_register(tbox);
 	view = mail_index_view_open(box->index_pvt);
+	team_generations_read(tbox, view, &state->old_gens);
 	mail_index_get_header_ext(view, tbox->replica_ext_id, &data, &size);
 	hdr = data;
 	if (size >= sizeof(*hdr) && hdr->uidvalidity == tbox->uidvalidity &&
@@ -309,6 +310,7 @@ team_replica_write(struct team_mailbox *tbox, const struct team_state *state,
 		hdr.private_id = team_replica_private_id(tbox);
 		mail_index_update_header_ext(trans, tbox->replica_ext_id, 0,
 					     &hdr, sizeof(hdr));
+		team_generations_write(tbox, trans, &state->gens);
 	}
 	if (mail_index_sync_commit(&sync_ctx) < 0)
 		return -1;
@@ -356,9 +358,20 @@ int team_replica_bring(struct team_mailbox *tbox, struct team_state *state,
 			ret = -1;
 	}
 	/* the cursor wasn't moved: it is tried again */
-	if (ret > 0)
+	if (ret > 0) {
 		tbox->refetch = FALSE;
-	else
+		tbox->gens = state->gens.gens;
+	} else
 		team_state_retry(tbox);
 	return ret;
+}
+
+void team_replica_bring_nothing(struct team_mailbox *tbox,
+				const struct team_state *state)
+{
+	tbox->gens = state->gens.gens;
+	if (memcmp(&state->gens, &state->old_gens, sizeof(state->gens)) != 0 &&
+	    tbox->box->index_pvt != NULL &&
+	    team_generations_update(tbox, &state->gens) < 0)
+		mailbox_set_index_error(tbox->box);
 }

@@ -60,6 +60,19 @@ team_state_add_claim(ARRAY_TYPE(team_claim) *claims, const char *const *data)
 	return 0;
 }
 
+/* A service that can't say has none. */
+static int
+team_state_parse_generations(const char *const *args,
+			     struct team_generations *gens_r)
+{
+	if (str_array_length(args) < 4)
+		return 0;
+	return str_to_uint64(args[0], &gens_r->epoch) < 0 ||
+		str_to_uint64(args[1], &gens_r->flags) < 0 ||
+		str_to_uint64(args[2], &gens_r->own) < 0 ||
+		str_to_uint64(args[3], &gens_r->box) < 0 ? -1 : 0;
+}
+
 static int
 team_state_parse(struct team_mailbox *tbox, struct team_state *state,
 		 const struct team_answer *answer)
@@ -69,7 +82,9 @@ team_state_parse(struct team_mailbox *tbox, struct team_state *state,
 	int ret = 0;
 
 	if (answer->args[0] == NULL ||
-	    str_to_uint64(answer->args[0], &state->rev) < 0)
+	    str_to_uint64(answer->args[0], &state->rev) < 0 ||
+	    team_state_parse_generations(answer->args + 1,
+					 &state->gens.gens) < 0)
 		return -1;
 	t_array_init(&claims, 8);
 	array_foreach_elem(&answer->data, data) {
@@ -77,13 +92,10 @@ team_state_parse(struct team_mailbox *tbox, struct team_state *state,
 			ret = team_state_add_flag(tbox, state, data);
 		else if (strcmp(data[0], "claim") == 0)
 			ret = team_state_add_claim(&claims, data);
-		else if (strcmp(data[0], "known") == 0 && data[1] != NULL &&
-			 *data[1] != '\0')
-			ret = imap_seq_set_nostar_parse(data[1],
-							&tbox->known_uids);
 		if (ret < 0)
 			return -1;
 	}
+	state->gens.claims_sum = team_claims_sum(&claims);
 	if (team_mailbox_apply_claims(tbox, &claims) < 0)
 		mailbox_set_index_error(tbox->box);
 	return 0;
@@ -125,8 +137,11 @@ struct team_state *team_replica_fetch(struct team_mailbox *tbox)
 	const char *args[5], *error;
 	pool_t pool;
 
-	if (team_mailbox_identify(tbox) < 0 || tbox->uidvalidity == 0 ||
-	    !tbox->stale || ioloop_time < tbox->next_sync)
+	if (team_mailbox_identify(tbox) < 0 || tbox->uidvalidity == 0)
+		return NULL;
+	if (!tbox->stale && team_generations_flags_changed(tbox))
+		tbox->stale = TRUE;
+	if (!tbox->stale || ioloop_time < tbox->next_sync)
 		return NULL;
 
 	pool = pool_alloconly_create("team state", 1024);
@@ -134,6 +149,11 @@ struct team_state *team_replica_fetch(struct team_mailbox *tbox)
 	state->pool = pool;
 	p_array_init(&state->flags, pool, 8);
 	team_replica_begin(tbox, state);
+	if (state->current && team_generations_hold(tbox, &state->old_gens)) {
+		tbox->stale = FALSE;
+		team_state_free(&state);
+		return NULL;
+	}
 
 	args[0] = tbox->guid;
 	args[1] = t_strdup_printf("%u", tbox->uidvalidity);
@@ -160,4 +180,28 @@ struct team_state *team_replica_fetch(struct team_mailbox *tbox)
 	team_state_retry(tbox);
 	team_state_free(&state);
 	return NULL;
+}
+
+void team_state_ask_known(struct team_mailbox *tbox)
+{
+	struct team_answer answer;
+	const char *args[4], *const *data, *error;
+	pool_t pool = pool_alloconly_create("team known messages", 1024);
+
+	args[0] = tbox->guid;
+	args[1] = t_strdup_printf("%u", tbox->uidvalidity);
+	args[2] = tbox->box->vname;
+	args[3] = NULL;
+	/* without an answer they are told of once more, which does no harm */
+	if (team_client_request(team_user_session(tbox->tuser), pool, "KNOWN",
+				args, &answer, &error) == 0) {
+		array_foreach_elem(&answer.data, data) {
+			if (strcmp(data[0], "known") == 0 && data[1] != NULL &&
+			    *data[1] != '\0' &&
+			    imap_seq_set_nostar_parse(data[1],
+						      &tbox->known_uids) < 0)
+				break;
+		}
+	}
+	pool_unref(&pool);
 }

@@ -9,6 +9,7 @@
 #include "compat-storage.h"
 #include "mail-user.h"
 #include "team-client.h"
+#include "team-generations.h"
 #include "team-plugin.h"
 #include "team-settings.h"
 
@@ -85,6 +86,9 @@ struct team_mailbox {
 
 	/* in the private index's header: what its flags were brought up to */
 	uint32_t replica_ext_id;
+	uint32_t generations_ext_id;
+	/* what this session has seen; the epoch is 0 if that isn't known */
+	struct team_generations gens;
 	/* in the shared index's header: the sum of the claims that its keywords
 	   show */
 	uint32_t claims_ext_id;
@@ -92,8 +96,9 @@ struct team_mailbox {
 	pool_t shown_pool;
 	ARRAY_TYPE(team_claim) shown;
 
-	/* messages whose Message-ID the log has */
+	/* messages whose Message-ID the log has, as far as it was asked */
 	ARRAY_TYPE(seq_range) known_uids;
+	unsigned int unknown_count;
 
 	/* for each keyword of the shared index: is it a private one? */
 	ARRAY(bool) keyword_private;
@@ -114,7 +119,10 @@ struct team_mailbox {
 	bool checking;
 	bool watched;
 	bool listed;
-	/* the user's own claims that he worked on since the last sync */
+	/* the keyword that shows the user's own claims, TEAM_KEYWORD_NONE if it
+	   shows none */
+	unsigned int own_claim_idx;
+	/* those that he worked on since the last sync */
 	ARRAY_TYPE(seq_range) touched_uids;
 	/* messages wait for being expunged by a sync, and nobody can claim
 	   them until then */
@@ -327,9 +335,11 @@ void team_change_init(struct team_change *change);
 /* The change of one message is complete: joins it with its like. */
 void team_transaction_end_change(struct team_transaction *tt);
 /* Appends the records of all that the transaction does but saving, each a
-   NULL-terminated list of fields. */
-void team_transaction_records(struct team_transaction *tt,
-			      ARRAY_TYPE(const_char_pp) *records);
+   NULL-terminated list of fields. Returns how many of them change private
+   flags. */
+unsigned int
+team_transaction_records(struct team_transaction *tt,
+			 ARRAY_TYPE(const_char_pp) *records);
 /* Records what was refused. */
 void team_transaction_record_refused(struct team_transaction *tt);
 /* Appends "key=value". */
@@ -394,6 +404,10 @@ bool team_keyword_is_managed(struct team_user *tuser, const char *keyword);
 void team_transaction_show_claims(struct team_transaction *tt,
 				  const ARRAY_TYPE(seq_range) *uids,
 				  const char *holder_keyword);
+/* The sum of the claims that the shared index shows. */
+uint32_t team_claims_shown_sum(struct team_mailbox *tbox);
+/* The sum of these claims. */
+uint32_t team_claims_sum(const ARRAY_TYPE(team_claim) *claims);
 /* Brings the keywords of the shared index in line with the claims, which are
    in the order of UIDs. */
 int team_mailbox_apply_claims(struct team_mailbox *tbox,
@@ -455,13 +469,23 @@ void team_reply_refused(struct team_transaction *tt,
 /* team-lease.c */
 /* The user reads or changes the message: if he holds it, the claim is renewed
    when team_mailbox_renew() is called. */
-void team_mailbox_touch(struct team_mailbox *tbox, uint32_t uid);
+void team_mailbox_touch(struct mail *mail);
+/* To be called after a sync. */
+void team_mailbox_find_own_claims(struct team_mailbox *tbox);
 void team_mailbox_renew(struct team_mailbox *tbox);
 void team_user_add_alert(struct team_user *tuser, const char *text);
 /* Gives back what was claimed, if it is set so. */
 void team_user_logout(struct team_user *tuser);
 
+/* team-generations.c */
+/* The transaction's private changes, of count records, got the journal's
+   number own: the private index gets to know that it has them. */
+void team_generations_own_change(struct team_transaction *tt, uint64_t own,
+				 unsigned int count);
+
 /* team-state.c, team-replica.c */
+/* Asks which messages the log knows. */
+void team_state_ask_known(struct team_mailbox *tbox);
 /* The colleague's clients find private changes by the shared MODSEQ. Returns 0
    or -1. */
 int team_replica_update_modseqs(struct team_mailbox *tbox,

@@ -173,19 +173,24 @@ static int
 team_transaction_prepare(struct team_transaction *tt, uint64_t *txn_r)
 {
 	ARRAY_TYPE(const_char_pp) records;
+	unsigned int own_count;
+	uint64_t own = 0;
 	const char *error = "";
 
 	*txn_r = 0;
 	if (tt->failed)
 		return -1;
 	t_array_init(&records, 8);
-	team_transaction_records(tt, &records);
+	own_count = team_transaction_records(tt, &records);
 	if (array_count(&records) > 0) {
 		*txn_r = team_client_prepare(team_user_session(tt->tuser),
 					     array_front(&records),
-					     array_count(&records), &error);
+					     array_count(&records), &own,
+					     &error);
 		if (*txn_r == 0)
 			tt->failed = TRUE;
+		else
+			team_generations_own_change(tt, own, own_count);
 	}
 	if (!tt->failed && team_saves_prepare(tt, &error) < 0)
 		tt->failed = TRUE;

@@ -116,7 +116,7 @@ claim_batch_granted(struct claim_batch *batch, const PGresult *result)
 		claim_request_row(creqs[n-1], box,
 				  creqs[n-1]->uids.ranges[0].first, "granted",
 				  creqs[n-1]->colleague, since, until);
-		box_push(box, PUSH_CLAIMS, NULL, NULL);
+		state_claims_changed(box);
 		claim_request_finish(creqs[n-1]);
 		creqs[n-1] = NULL;
 	}

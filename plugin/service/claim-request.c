@@ -409,7 +409,7 @@ claim_answer(const struct pg_answer *answer, void *context)
 			changed = TRUE;
 	}
 	if (changed)
-		box_push(box, PUSH_CLAIMS, NULL, NULL);
+		state_claims_changed(box);
 	else if (box->own_changes > 0) {
 		/* no notification comes */
 		box->own_changes--;

@@ -13,6 +13,7 @@
 #include "journal-frame.h"
 #include "shipper.h"
 #include "client.h"
+#include "generations.h"
 #include "commands.h"
 #include "service.h"
 #include "session.h"
@@ -30,6 +31,8 @@ struct journal_request {
 	uint64_t id, sid;
 	/* of the last record that has to be shipped for team_commit=remote */
 	uint64_t seq;
+	/* PREPARE: what is answered, 0 for nothing */
+	uint64_t own;
 	/* about which other sessions are told */
 	ARRAY(char *) records;
 };
@@ -60,6 +63,13 @@ static void journal_request_free(struct journal_request *jreq)
 	i_free(jreq);
 }
 
+static void journal_request_answer(struct journal_request *jreq)
+{
+	client_send_ok(jreq->client, jreq->id, jreq->own == 0 ? NULL :
+		       t_strdup_printf("%"PRIu64, jreq->own));
+	journal_request_free(jreq);
+}
+
 static void remote_wait_done(bool ok, void *context)
 {
 	static time_t warned = 0;
@@ -72,8 +82,7 @@ static void remote_wait_done(bool ok, void *context)
 			"PostgreSQL doesn't have record %"PRIu64" yet",
 			jreq->seq);
 	}
-	client_send_ok(jreq->client, jreq->id, NULL);
-	journal_request_free(jreq);
+	journal_request_answer(jreq);
 }
 
 static void journal_request_ok(struct journal_request *jreq)
@@ -86,8 +95,7 @@ static void journal_request_ok(struct journal_request *jreq)
 				   jreq);
 		return;
 	}
-	client_send_ok(jreq->client, jreq->id, NULL);
-	journal_request_free(jreq);
+	journal_request_answer(jreq);
 }
 
 static void journal_request_written(const char *error, void *context)
@@ -261,6 +269,7 @@ void command_event(struct client *client, struct session *session,
 	}
 	if (team_record_get(record, "outcome") == NULL)
 		record_set(record, "outcome", "ok");
+	generations_record(record, NULL);
 	entry.records = record_text(record);
 	jreq = journal_request_new(client, req);
 	copy = i_strdup(entry.records);
@@ -281,6 +290,7 @@ void command_prepare(struct client *client, struct session *session,
 {
 	struct team_service *service = client->service;
 	struct ledger_client *lclient;
+	struct journal_request *jreq;
 	struct team_record *record;
 	struct journal_entry entry;
 	const char *error;
@@ -307,10 +317,13 @@ void command_prepare(struct client *client, struct session *session,
 		send_invalid(client, req, error);
 		return;
 	}
+	jreq = journal_request_new(client, req);
+	generations_record(record, NULL);
+	jreq->own = generations_record_own(record);
 	entry.records = record_text(record);
 	stage_request(client, req, &entry,
 		      action_is_removal(team_record_get(record, "action")),
-		      journal_request_new(client, req));
+		      jreq);
 	team_record_free(&record);
 }
 
@@ -320,13 +333,14 @@ static int resolve_intent(const struct ledger_intent *intent,
 			  const char *outcome, string_t *dest, bool *sync,
 			  const char **error_r)
 {
-	struct team_record *record;
+	struct team_record *record, *prepared;
 	int ret = 0;
 
 	record = team_record_parse(intent->record, strlen(intent->record),
 				   error_r);
 	if (record == NULL)
 		return -1;
+	prepared = team_record_dup(record);
 	if (record_set_fields(record, req->fields, error_r) < 0)
 		ret = -1;
 	else {
@@ -338,6 +352,7 @@ static int resolve_intent(const struct ledger_intent *intent,
 		ret = team_record_check(record, error_r);
 	}
 	if (ret == 0) {
+		generations_record(record, prepared);
 		if (str_len(dest) > 0)
 			str_append_c(dest, '\n');
 		str_append(dest, record_text(record));
@@ -346,6 +361,7 @@ static int resolve_intent(const struct ledger_intent *intent,
 	} else {
 		*error_r = t_strdup(*error_r);
 	}
+	team_record_free(&prepared);
 	team_record_free(&record);
 	return ret;
 }

@@ -203,7 +203,7 @@ static void logout_answer(const struct pg_answer *answer, void *context)
 		box = box_get(service->boxes, PQgetvalue(result, i, 0),
 			      uidvalidity);
 		state_claim_remove(service->state, box, uid);
-		box_push(box, PUSH_CLAIMS, NULL, NULL);
+		state_claims_changed(box);
 		box_check_unused(box);
 	}
 	client_send_ok(lreq->client, lreq->id, NULL);

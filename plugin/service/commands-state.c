@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* SYNC: what PostgreSQL knows. */
+/* SYNC, KNOWN: what PostgreSQL knows. */
 
 #include "team-common.h"
 #include "array.h"
@@ -13,6 +13,7 @@
 #include "shipper.h"
 #include "box.h"
 #include "client.h"
+#include "generations.h"
 #include "commands.h"
 #include "service.h"
 #include "session.h"
@@ -33,10 +34,14 @@
 struct state_request {
 	struct client *client;
 	uint64_t id;
-	char *guid, *colleague, *name, *uids;
+	char *guid, *colleague, *name;
 	uint32_t uidvalidity;
 	uint64_t cursor;
+	/* KNOWN */
+	bool known;
 
+	/* SYNC: what is true of the answer at least */
+	struct team_generations gens;
 	/* SYNC: intents that came after this are none of its business */
 	uint64_t intents_before;
 	struct timeout *to_intents;
@@ -59,7 +64,6 @@ state_request_new(struct client *client, const struct session *session,
 	sreq->uidvalidity = req->uidvalidity;
 	sreq->colleague = i_strdup(session->colleague);
 	sreq->name = i_strdup(req->name);
-	sreq->uids = i_strdup(req->uids);
 	sreq->cursor = req->cursor;
 	client_request_begin(client);
 	return sreq;
@@ -71,7 +75,6 @@ static void state_request_free(struct state_request *sreq)
 	i_free(sreq->guid);
 	i_free(sreq->colleague);
 	i_free(sreq->name);
-	i_free(sreq->uids);
 	i_free(sreq->error);
 	i_free(sreq);
 }
@@ -130,6 +133,17 @@ static bool sync_answer_ok(struct state_request *sreq,
 	return answer->error == NULL && sreq->error == NULL;
 }
 
+static const char *sync_ok_args(const struct state_request *sreq)
+{
+	const struct team_generations *gens = &sreq->gens;
+
+	if (gens->epoch == 0)
+		return t_strdup_printf("%"PRId64, sreq->rev);
+	return t_strdup_printf("%"PRId64"\t%"PRIu64"\t%"PRIu64"\t%"PRIu64
+			       "\t%"PRIu64, sreq->rev, gens->epoch,
+			       gens->flags, gens->own, gens->box);
+}
+
 static void sync_answered(struct state_request *sreq)
 {
 	if (--sreq->left > 0)
@@ -138,8 +152,7 @@ static void sync_answered(struct state_request *sreq)
 		client_send_pg_error(sreq->client, sreq->id, sreq->action,
 				     sreq->error);
 	else
-		client_send_ok(sreq->client, sreq->id,
-			       t_strdup_printf("%"PRId64, sreq->rev));
+		client_send_ok(sreq->client, sreq->id, sync_ok_args(sreq));
 	state_request_free(sreq);
 }
 
@@ -153,7 +166,7 @@ sync_mailbox_answer(const struct pg_answer *answer, void *context)
 		    pg_get_int64(answer->result, 0, 0, &sreq->rev) < 0) {
 			sync_failed(sreq, PG_ACTION_RETRY, "team.sync_mailbox "
 				    "returned something unexpected");
-		} else {
+		} else if (sreq->known) {
 			sync_send_known(sreq, PQgetvalue(answer->result, 0, 1));
 		}
 	}
@@ -344,5 +357,28 @@ void command_sync(struct client *client, struct session *session,
 
 	journal_flush(service->journal);
 	sreq->intents_before = journal_now(service->journal) + 1;
+	/* what is changed from now on may be missing in the answer */
+	generations_get(sreq->guid, sreq->uidvalidity, sreq->colleague,
+			&sreq->gens);
 	sync_begin(sreq);
+}
+
+void command_known(struct client *client, struct session *session,
+		   const struct team_request *req)
+{
+	struct team_service *service = client->service;
+	struct state_request *sreq = state_request_new(client, session, req);
+	const char *params[] = {
+		sreq->guid, dec2str(sreq->uidvalidity), sreq->name
+	};
+
+	sreq->known = TRUE;
+	sreq->left = 1;
+	if (!pg_conn_is_hopeful(service->requests)) {
+		sync_failed(sreq, PG_ACTION_RECONNECT, "it is away");
+		sync_answered(sreq);
+		return;
+	}
+	pg_conn_request(service->requests, "sync_mailbox", params,
+			N_ELEMENTS(params), sync_mailbox_answer, sreq);
 }

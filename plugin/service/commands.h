@@ -22,9 +22,11 @@ void command_commit(struct client *client, struct session *session,
 void command_abort(struct client *client, struct session *session,
 		   const struct team_request *req);
 
-/* SYNC, CLAIM, GUARD, UNGUARD */
+/* SYNC, KNOWN, CLAIM, GUARD, UNGUARD */
 void command_sync(struct client *client, struct session *session,
 		  const struct team_request *req);
+void command_known(struct client *client, struct session *session,
+		   const struct team_request *req);
 void command_claim(struct client *client, struct session *session,
 		   const struct team_request *req);
 /* [admin] */

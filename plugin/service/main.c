@@ -15,6 +15,7 @@
 #include "box.h"
 #include "checkpoints.h"
 #include "client.h"
+#include "generations.h"
 #include "intents.h"
 #include "service.h"
 #include "service-settings-read.h"
@@ -81,6 +82,10 @@ static void main_preinit(const struct team_settings *set,
 	restrict_access_get_env(&rset);
 	journal_dir_create(set->team_journal_dir, rset.uid, rset.gid);
 	pid_file_create(base_dir, rset.uid, rset.gid);
+	if (generations_init(base_dir) < 0 && errno != EACCES) {
+		i_warning("%s/"TEAM_GENERATIONS_FILE_NAME" can't be made: %m: "
+			  "opening a mailbox always asks PostgreSQL", base_dir);
+	}
 	restrict_access_by_env(0, NULL);
 	restrict_access_allow_coredumps(TRUE);
 }
@@ -168,6 +173,7 @@ static void main_deinit(void)
 {
 	/* the ioloop runs once more to ship the rest */
 	master_service_stop_new_connections(master_service);
+	generations_deinit();
 	journal_flush(service.journal);
 	(void)journal_sync(service.journal);
 	clients_deinit();

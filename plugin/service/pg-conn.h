@@ -81,6 +81,10 @@ time_t pg_conn_away_since(const struct pg_conn *conn);
 /* What team.hello said; 0 before it did. */
 int pg_conn_node_id(const struct pg_conn *conn);
 
+/* Number values of a result. Returns 0 or -1. */
+int pg_get_int64(const PGresult *result, int row, int column, int64_t *num_r);
+int pg_get_uid(const PGresult *result, int row, int column, uint32_t *uid_r);
+
 /* Begins to connect with the settings that all connections have. */
 PGconn *pg_connect_start(const char *conninfo, const char *name);
 /* The message without line feeds, from the data stack. */

@@ -4,6 +4,7 @@
 #include "team-common.h"
 #include "ioloop.h"
 #include "llist.h"
+#include "strnum.h"
 #include "pg-conn-private.h"
 
 /* how long requests wait for a connection that is being made */
@@ -263,4 +264,22 @@ void pg_conn_input(struct pg_conn *conn)
 		pg_conn_failed(conn, pg_error_text(PQerrorMessage(conn->pg)));
 	} T_END; else
 		pg_conn_output(conn);
+}
+
+/* ---- results ---- */
+
+int pg_get_int64(const PGresult *result, int row, int column, int64_t *num_r)
+{
+	intmax_t num;
+
+	if (str_to_intmax(PQgetvalue(result, row, column), &num) < 0)
+		return -1;
+	*num_r = num;
+	return 0;
+}
+
+int pg_get_uid(const PGresult *result, int row, int column, uint32_t *uid_r)
+{
+	return str_to_uint32(PQgetvalue(result, row, column), uid_r) < 0 ||
+		*uid_r == 0 ? -1 : 0;
 }

@@ -26,6 +26,7 @@ static const struct command {
 	{ "COMMIT", TEAM_COMMAND_COMMIT, TRUE, TRUE, TRUE, FALSE, 0, 0 },
 	{ "ABORT", TEAM_COMMAND_ABORT, TRUE, TRUE, TRUE, FALSE, 0, 0 },
 	{ "SYNC", TEAM_COMMAND_SYNC, TRUE, TRUE, FALSE, TRUE, 2, 2 },
+	{ "KNOWN", TEAM_COMMAND_KNOWN, TRUE, TRUE, FALSE, TRUE, 1, 1 },
 	{ "WATCH", TEAM_COMMAND_WATCH, TRUE, TRUE, FALSE, TRUE, 0, 0 },
 	{ "UNWATCH", TEAM_COMMAND_UNWATCH, TRUE, TRUE, FALSE, TRUE, 0, 0 },
 	{ "CLAIM", TEAM_COMMAND_CLAIM, TRUE, TRUE, FALSE, TRUE, 2, 4 },
@@ -266,6 +267,7 @@ static int parse_args(const struct command *command, const char *const *args,
 		return parse_admin_claim(args, req, error_r);
 	case TEAM_COMMAND_RENEW:
 		return parse_uids(args[0], req, error_r);
+	case TEAM_COMMAND_KNOWN:
 	case TEAM_COMMAND_WHO:
 	case TEAM_COMMAND_LOOKUP:
 		req->name = args[0];

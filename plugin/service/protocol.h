@@ -13,6 +13,7 @@ enum team_command {
 	TEAM_COMMAND_COMMIT,
 	TEAM_COMMAND_ABORT,
 	TEAM_COMMAND_SYNC,
+	TEAM_COMMAND_KNOWN,
 	TEAM_COMMAND_WATCH,
 	TEAM_COMMAND_UNWATCH,
 	TEAM_COMMAND_CLAIM,
@@ -52,13 +53,13 @@ struct team_request {
 	uint64_t txn;
 	/* "key=value": SESSION, EVENT, PREPARE, COMMIT, ABORT, QUERY */
 	const char *const *fields;
-	/* SYNC, WATCH, UNWATCH, CLAIM, GUARD, UNGUARD */
+	/* SYNC, KNOWN, WATCH, UNWATCH, CLAIM, GUARD, UNGUARD */
 	const char *guid;
 	uint32_t uidvalidity;
 	/* SYNC */
 	uint64_t cursor;
-	/* SYNC, ADMIN-CLAIM, WHO: the mailbox; QUERY: the query; GUARD: the
-	   action; LOOKUP, REPLY: the Message-IDs */
+	/* SYNC, KNOWN, ADMIN-CLAIM, WHO: the mailbox; QUERY: the query;
+	   GUARD: the action; LOOKUP, REPLY: the Message-IDs */
 	const char *name;
 	/* REPLY: for how long the colleague remembers */
 	uint32_t seconds;

@@ -14,13 +14,14 @@
 #include "box.h"
 #include "claim-request.h"
 #include "client.h"
+#include "generations.h"
+#include "listen.h"
 #include "service.h"
 #include "session.h"
 #include "state.h"
 
 #include <stdlib.h>
 
-#define STATE_CHANNEL "team"
 #define STATE_TIMEOUT_MSECS 5000
 #define STATE_LAPSE_MSECS 30000
 
@@ -75,6 +76,7 @@ static const struct pg_statement state_statements[] = {
 	  "SELECT guid, uidvalidity, uid, holder, "
 	  "extract(epoch FROM since)::bigint, "
 	  "extract(epoch FROM until)::bigint FROM team.claims(NULL)" },
+	LISTEN_STATEMENT,
 	{ "add_note", "SELECT team.add_note($1, $2, $3)" },
 	{ NULL, NULL }
 };
@@ -100,22 +102,6 @@ static void claims_refresh(struct state *state, struct box *box);
 int64_t state_now(void)
 {
 	return time(NULL);
-}
-
-int pg_get_int64(const PGresult *result, int row, int column, int64_t *num_r)
-{
-	intmax_t num;
-
-	if (str_to_intmax(PQgetvalue(result, row, column), &num) < 0)
-		return -1;
-	*num_r = num;
-	return 0;
-}
-
-int pg_get_uid(const PGresult *result, int row, int column, uint32_t *uid_r)
-{
-	return str_to_uint32(PQgetvalue(result, row, column), uid_r) < 0 ||
-		*uid_r == 0 ? -1 : 0;
 }
 
 /* ---- records ---- */
@@ -215,7 +201,7 @@ static void state_lapse_row(struct state *state, const PGresult *result,
 	entry.records = service_record_finish(&record);
 	(void)journal_stage(service->journal, &entry, FALSE, NULL, NULL);
 	(void)box_claim_remove(box, uid);
-	box_push(box, PUSH_CLAIMS, NULL, NULL);
+	state_claims_changed(box);
 	box_check_unused(box);
 }
 
@@ -252,6 +238,13 @@ static void state_lapse(struct state *state)
 }
 
 /* ---- known claims ---- */
+
+void state_claims_changed(struct box *box)
+{
+	generations_changed(TEAM_GENERATION_BOX, box->guid, box->uidvalidity,
+			    NULL);
+	box_push(box, PUSH_CLAIMS, NULL, NULL);
+}
 
 void state_claim_set(struct state *state, struct box *box, uint32_t uid,
 		     const char *holder, int64_t since, int64_t until)
@@ -372,11 +365,12 @@ claims_all_answer(const struct pg_answer *answer, void *context)
 
 /* ---- connection ---- */
 
-static void state_ready(void *context, int node_id ATTR_UNUSED,
+static void state_ready(void *context, int node_id,
 			int64_t hwm ATTR_UNUSED)
 {
 	struct state *state = context;
 
+	listen_begin(state->service->requests, node_id);
 	pg_conn_request(state->service->requests, "claims", NULL, 0,
 			claims_all_answer, state);
 	if (state->was_ready) {
@@ -389,6 +383,9 @@ static void state_ready(void *context, int node_id ATTR_UNUSED,
 static void state_claims_notified(struct state *state, struct box *box,
 				  int node_id)
 {
+	/* before CLAIM has its answer somebody may see it already */
+	generations_changed(TEAM_GENERATION_BOX, box->guid, box->uidvalidity,
+			    NULL);
 	if (box->own_changes > 0 &&
 	    node_id == pg_conn_node_id(state->service->requests)) {
 		/* what CLAIM did here is known already */
@@ -426,7 +423,7 @@ state_notified_taken(const char *guid, uint32_t uidvalidity, const char *text)
 }
 
 /* <node id> <guid> <uidvalidity> claims | renewed | flags <colleague> |
-   taken ... */
+   taken ... | listen <id> */
 static void state_notified(void *context, const char *payload)
 {
 	struct state *state = context;
@@ -442,7 +439,9 @@ static void state_notified(void *context, const char *payload)
 		return;
 	}
 	box = box_find(state->service->boxes, args[1], uidvalidity);
-	if (strcmp(args[3], "claims") == 0) {
+	if (strcmp(args[3], "listen") == 0) {
+		listen_heard(args[4]);
+	} else if (strcmp(args[3], "claims") == 0) {
 		box = box_get(state->service->boxes, args[1], uidvalidity);
 		state_claims_notified(state, box, node_id);
 		box_check_unused(box);
@@ -458,6 +457,8 @@ static void state_notified(void *context, const char *payload)
 			return;
 		/* the name may have blanks */
 		colleague = t_strarray_join(args + 4, " ");
+		generations_changed(TEAM_GENERATION_FLAGS, args[1],
+				    uidvalidity, colleague);
 		box_push(box, PUSH_FLAGS, NULL, colleague);
 	}
 }
@@ -466,6 +467,7 @@ struct state *state_init(struct team_service *service)
 {
 	static const struct pg_conn_callbacks callbacks = {
 		.ready = state_ready,
+		.lost = listen_lost,
 		.notified = state_notified,
 	};
 	const struct pg_conn_settings set = {
@@ -473,7 +475,7 @@ struct state *state_init(struct team_service *service)
 		.conninfo = service->set->team_database,
 		.node = service->node,
 		.statements = state_statements,
-		.channel = STATE_CHANNEL,
+		.channel = LISTEN_CHANNEL,
 		.timeout_msecs = STATE_TIMEOUT_MSECS,
 	};
 	struct state *state = i_new(struct state, 1);

@@ -28,9 +28,9 @@ void state_claim_set(struct state *state, struct box *box, uint32_t uid,
 		     const char *holder, int64_t since, int64_t until);
 void state_claim_remove(struct state *state, struct box *box, uint32_t uid);
 
-/* Number values of a result. Returns 0 or -1. */
-int pg_get_int64(const PGresult *result, int row, int column, int64_t *num_r);
-int pg_get_uid(const PGresult *result, int row, int column, uint32_t *uid_r);
+/* The mailbox's claims were changed: tells those who have it, and will open
+   it. */
+void state_claims_changed(struct box *box);
 
 /* A record that the service makes by itself. The session may be NULL. Sets
    at. */

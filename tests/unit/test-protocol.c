@@ -75,6 +75,9 @@ START_TEST(test_state)
 	parse_ok("SYNC\t1\t2\t"GUID"\t4294967295\t99\t", &req);
 	ck_assert_uint_eq(req.cursor, 99);
 	ck_assert_str_eq(req.name, "");
+	parse_ok("KNOWN\t1\t2\t"GUID"\t3\tTeam/INBOX", &req);
+	ck_assert_int_eq(req.cmd, TEAM_COMMAND_KNOWN);
+	ck_assert_str_eq(req.name, "Team/INBOX");
 	parse_ok("WATCH\t1\t2\t"GUID"\t3", &req);
 	parse_ok("UNWATCH\t1\t2\t"GUID"\t3", &req);
 	parse_ok("CLAIM\t1\t2\t"GUID"\t3\ttake\t1,2,3\t1 <a>\001n2 <b>", &req);

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Does the service have to be asked? The private index's header says which
+   generations it was brought up to. Where the service's file has the same, an
+   answer could bring nothing. */
+
+#include "team-common.h"
+#include "index-storage.h"
+#include "mail-storage-private.h"
+#include "team-client-generations.h"
+#include "team-storage-private.h"
+#include "team-replica-private.h"
+
+#define GENERATIONS_EXT_NAME "team-generations"
+
+static void team_generations_register(struct team_mailbox *tbox)
+{
+	tbox->generations_ext_id =
+		mail_index_ext_register(tbox->box->index_pvt,
+			GENERATIONS_EXT_NAME,
+			sizeof(struct team_generations_header), 0, 0);
+}
+
+void team_generations_read(struct team_mailbox *tbox,
+			   struct mail_index_view *view,
+			   struct team_generations_header *hdr_r)
+{
+	const void *data;
+	size_t size;
+
+	team_generations_register(tbox);
+	mail_index_get_header_ext(view, tbox->generations_ext_id, &data,
+				  &size);
+	if (size >= sizeof(*hdr_r))
+		memcpy(hdr_r, data, sizeof(*hdr_r));
+	else
+		i_zero(hdr_r);
+}
+
+static bool
+team_generations_now(struct team_mailbox *tbox, struct team_generations *gens_r)
+{
+	const struct team_generations_file *file;
+
+	file = team_client_generations(tbox->tuser->user->set->base_dir);
+	if (file == NULL)
+		return FALSE;
+	team_generations_get(file, tbox->guid, tbox->uidvalidity,
+			     tbox->tuser->colleague, gens_r);
+	return gens_r->epoch != 0;
+}
+
+bool team_generations_hold(struct team_mailbox *tbox,
+			   const struct team_generations_header *hdr)
+{
+	struct team_generations now;
+
+	if (hdr->gens.epoch == 0 || !team_generations_now(tbox, &now) ||
+	    memcmp(&now, &hdr->gens, sizeof(now)) != 0)
+		return FALSE;
+	/* the shared index may have been made anew */
+	if (team_claims_shown_sum(tbox) != hdr->claims_sum)
+		return FALSE;
+	tbox->gens = now;
+	return TRUE;
+}
+
+bool team_generations_flags_changed(struct team_mailbox *tbox)
+{
+	struct team_generations now;
+
+	return tbox->gens.epoch != 0 && team_generations_now(tbox, &now) &&
+		(now.epoch != tbox->gens.epoch ||
+		 now.flags != tbox->gens.flags);
+}
+
+void team_generations_write(struct team_mailbox *tbox,
+			    struct mail_index_transaction *trans,
+			    const struct team_generations_header *hdr)
+{
+	team_generations_register(tbox);
+	mail_index_update_header_ext(trans, tbox->generations_ext_id, 0, hdr,
+				     sizeof(*hdr));
+}
+
+int team_generations_update(struct team_mailbox *tbox,
+			    const struct team_generations_header *hdr)
+{
+	struct mail_index_transaction *trans;
+	struct mail_index_view *view;
+	int ret;
+
+	view = mail_index_view_open(tbox->box->index_pvt);
+	trans = mail_index_transaction_begin(view, 0);
+	team_generations_write(tbox, trans, hdr);
+	ret = mail_index_transaction_commit(&trans);
+	mail_index_view_close(&view);
+	return ret;
+}
+
+void team_generations_own_change(struct team_transaction *tt, uint64_t own,
+				 unsigned int count)
+{
+	struct mailbox_transaction_context *t = tt->t;
+	struct mail_index *index = t->box->index_pvt;
+	struct team_generations_header hdr;
+	struct mail_index_view *view;
+
+	/* the transaction's view is from before what other sessions did */
+	if (own == 0 || t->itrans_pvt == NULL || mail_index_refresh(index) < 0)
+		return;
+	view = mail_index_view_open(index);
+	team_generations_read(tt->tbox, view, &hdr);
+	mail_index_view_close(&view);
+	/* otherwise something else came between */
+	if (hdr.gens.epoch == 0 || hdr.gens.own + count != own)
+		return;
+	mail_index_update_header_ext(t->itrans_pvt,
+		tt->tbox->generations_ext_id,
+		offsetof(struct team_generations_header, gens.own),
+		&own, sizeof(own));
+}
