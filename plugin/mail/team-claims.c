@@ -8,6 +8,7 @@
 #include "mail-storage-private.h"
 #include "team-protocol.h"
 #include "compat-acl.h"
+#include "team-reply.h"
 #include "team-storage-private.h"
 
 bool team_mail_is_claimed_by_self(struct team_user *tuser, struct mail *mail)

@@ -9,6 +9,7 @@
 #include "mail-search.h"
 #include "mail-storage-private.h"
 #include "team-protocol.h"
+#include "team-reply.h"
 #include "team-storage-private.h"
 
 /* What is guarded at once where the command doesn't name its messages: they

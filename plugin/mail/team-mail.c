@@ -8,6 +8,7 @@
 #include "wildcard-match.h"
 #include "index-mail.h"
 #include "mail-storage-private.h"
+#include "team-reply.h"
 #include "team-storage-private.h"
 
 struct team_mail_module team_mail_module =
@@ -452,15 +453,19 @@ void team_mail_allocated(struct mail *_mail)
 	struct mail_vfuncs *v = mail->vlast;
 	union mail_module_context *mmail;
 
-	if (!team_mailbox_is_team(_mail->box))
+	if (TEAM_BOX_CONTEXT(_mail->box) == NULL)
 		return;
 	mmail = p_new(mail->pool, union mail_module_context, 1);
 	mmail->super = *v;
 	mail->vlast = &mmail->super;
+	MODULE_CONTEXT_SET_SELF(mail, team_mail_module, mmail);
+	if (!team_mailbox_is_team(_mail->box)) {
+		team_draft_mail_hooks(v);
+		return;
+	}
 	team_keywords_mail_hooks(v);
 	v->get_stream = team_mail_get_stream;
 	v->update_flags = team_mail_update_flags;
 	v->update_keywords = team_mail_update_keywords;
 	v->expunge = team_mail_expunge;
-	MODULE_CONTEXT_SET_SELF(mail, team_mail_module, mmail);
 }

@@ -8,6 +8,7 @@
 #include "str.h"
 #include "time-util.h"
 #include "mail-storage-private.h"
+#include "team-reply.h"
 #include "team-storage-private.h"
 
 /* Characters of a colleague's name in the text */

@@ -8,6 +8,7 @@
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "reply-ids.h"
+#include "team-reply.h"
 #include "team-storage-private.h"
 
 enum team_reply team_reply_kind(struct mail_save_context *ctx)
@@ -44,18 +45,23 @@ static const char *team_reply_header(struct mail *mail, const char *name)
 		t_strdup(value);
 }
 
+const char *team_reply_mail_ids(struct mail *mail)
+{
+	return team_reply_ids(team_reply_header(mail, "In-Reply-To"),
+			      team_reply_header(mail, "References"));
+}
+
 void team_reply_saved(struct team_transaction *tt, struct mail *mail,
 		      enum team_reply kind)
 {
 	struct team_saved_reply *reply;
-	const char *ids;
+	const char *ids = team_reply_mail_ids(mail);
 
-	ids = team_reply_ids(team_reply_header(mail, "In-Reply-To"),
-			     team_reply_header(mail, "References"));
 	if (ids == NULL)
 		return;
 	reply = array_append_space(&tt->replies);
 	reply->kind = kind;
+	reply->uid = kind == TEAM_REPLY_DROPPED ? mail->uid : 0;
 	reply->ids = p_strdup(tt->pool, ids);
 	reply->message_id = p_strdup(tt->pool,
 		team_reply_header(mail, "Message-ID"));
@@ -143,6 +149,41 @@ struct mailbox *team_reply_place_open(struct team_user *tuser,
 	return NULL;
 }
 
+/* Gives back what only drafts claimed. The service tells all sessions. */
+static int
+team_reply_drop(struct mailbox *box, uint32_t uid)
+{
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
+	struct mailbox_transaction_context *t;
+	struct team_answer answer;
+	const char *args[5], *error;
+	struct mail *mail;
+	pool_t pool;
+	bool found;
+
+	t = mailbox_transaction_begin(box, 0, "reply");
+	mail = mail_alloc(t, 0, NULL);
+	found = mail_set_uid(mail, uid) && !mail->expunged;
+	mail_free(&mail);
+	mailbox_transaction_rollback(&t);
+	if (!found)
+		return 0;
+	args[0] = tbox->guid;
+	args[1] = dec2str(tbox->uidvalidity);
+	args[2] = "drop";
+	args[3] = dec2str(uid);
+	args[4] = NULL;
+	pool = pool_alloconly_create("team drop", 256);
+	if (team_client_request(team_user_session(tbox->tuser), pool, "CLAIM",
+				args, &answer, &error) < 0) {
+		e_error(tbox->tuser->user->event, "team: %s: what a deleted "
+			"draft claimed in %s isn't given back", error,
+			box->vname);
+	}
+	pool_unref(&pool);
+	return 1;
+}
+
 /* Returns 1 if the message was there, 0 if not, -1 on errors. */
 static int
 team_reply_to(struct team_user *tuser, const struct team_reply_place *place,
@@ -154,7 +195,9 @@ team_reply_to(struct team_user *tuser, const struct team_reply_place *place,
 
 	if (box == NULL)
 		return 0;
-	if (!mailbox_is_readonly(box))
+	if (kind == TEAM_REPLY_DROPPED)
+		ret = team_reply_drop(box, place->uid);
+	else if (!mailbox_is_readonly(box))
 		ret = team_reply_to_mail(box, place->uid, kind);
 	mailbox_free(&box);
 	return ret;
@@ -181,26 +224,38 @@ void team_reply_handle(struct team_user *tuser, const char *ids,
 			if (ret == 0 && *data != NULL &&
 			    team_reply_place_parse(data + 1, &place) == 0)
 				ret = team_reply_to(tuser, &place, kind);
-			if (ret > 0) {
+			if (ret > 0 && kind != TEAM_REPLY_DROPPED) {
 				team_reply_record(tuser, &place, kind, "ok",
 						  fields);
-				ret = -1;
 			}
+			if (ret > 0)
+				ret = -1;
 		} T_END;
 	}
 	pool_unref(&pool);
 }
 
+static void
+team_reply_commit(struct team_transaction *tt,
+		  const struct team_saved_reply *reply)
+{
+	const char *fields[2];
+
+	if (reply->kind == TEAM_REPLY_DROPPED &&
+	    team_draft_exists(tt, reply->ids))
+		return;
+	fields[0] = reply->message_id == NULL ? NULL :
+		t_strdup_printf("d.reply=%.1000s", reply->message_id);
+	fields[1] = NULL;
+	team_reply_handle(tt->tuser, reply->ids, reply->kind, fields);
+}
+
 void team_replies_commit(struct team_transaction *tt)
 {
 	const struct team_saved_reply *reply;
-	const char *fields[2];
 
 	array_foreach(&tt->replies, reply) T_BEGIN {
-		fields[0] = reply->message_id == NULL ? NULL :
-			t_strdup_printf("d.reply=%.1000s", reply->message_id);
-		fields[1] = NULL;
-		team_reply_handle(tt->tuser, reply->ids, reply->kind, fields);
+		team_reply_commit(tt, reply);
 	} T_END;
 }
 

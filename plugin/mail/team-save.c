@@ -9,6 +9,7 @@
 #include "master-service.h"
 #include "mail-storage-private.h"
 #include "team-protocol.h"
+#include "team-reply.h"
 #include "team-storage-private.h"
 
 /* Message-IDs of one record */
@@ -191,6 +192,7 @@ team_copy_recorded(struct mail_save_context *ctx, struct mail *mail,
 	team_save_add(team_transaction_get(t), mailnum,
 		      moving ? "move" : "copy", src, uid, message_id);
 	if (moving) {
+		team_claim_moves(team_transaction_get(t), mail, mailnum);
 		tuser->moved_mail = mail;
 		tuser->moved_uid = uid;
 	}
@@ -402,6 +404,9 @@ void team_saves_commit(struct team_transaction *tt,
 	struct seq_range_iter iter;
 	unsigned int n;
 
+	/* before the log tells PostgreSQL */
+	team_claim_moves_commit(tt, changes->uid_validity,
+				&changes->saved_uids);
 	seq_range_array_iter_init(&iter, &changes->saved_uids);
 	array_foreach_modifiable(&tt->saves, group) {
 		n = group->first_mailnum;

@@ -172,22 +172,9 @@ struct team_save_group {
 enum team_reply {
 	TEAM_REPLY_NONE = 0,
 	TEAM_REPLY_DRAFT,
+	/* a draft that is deleted */
+	TEAM_REPLY_DROPPED,
 	TEAM_REPLY_SENT
-};
-
-struct team_saved_reply {
-	enum team_reply kind;
-	/* Message-IDs that it answers, one a line, the nearest first */
-	const char *ids;
-	/* its own, or NULL */
-	const char *message_id;
-};
-
-/* Where a message is that is answered. */
-struct team_reply_place {
-	const char *guid;
-	uint32_t uidvalidity, uid;
-	const char *mailbox;
 };
 
 struct team_transaction {
@@ -241,6 +228,11 @@ struct team_transaction {
 	enum team_reply reply;
 	/* the service didn't answer: nothing may be changed */
 	bool failed;
+	/* messages that come with their mover's claim: their numbers among
+	   those saved; nobody else can claim in the mailbox until they have
+	   it */
+	ARRAY_TYPE(seq_range) moved_claims;
+	bool moves_guarded;
 };
 
 ARRAY_DEFINE_TYPE(const_char_pp, const char *const *);
@@ -435,36 +427,18 @@ void team_claim_mailbox_saved(struct team_transaction *tt,
 			      const struct team_save_group *group,
 			      uint32_t uidvalidity);
 
-/* team-reply.c */
-enum team_reply team_reply_kind(struct mail_save_context *ctx);
-/* A draft or sent message was saved. */
-void team_reply_saved(struct team_transaction *tt, struct mail *mail,
-		      enum team_reply kind);
-/* The transaction was committed: claims what is answered by drafts, marks as
-   answered what is answered by sent messages. */
-void team_replies_commit(struct team_transaction *tt);
-/* The Message-IDs that a message with these headers answers, one a line, the
-   nearest first, from the data stack; NULL if there are none. */
-const char *team_reply_ids(const char *in_reply_to, const char *references);
-/* Reads a place from four fields of the service's answer. Returns 0 or -1. */
-int team_reply_place_parse(const char *const *args,
-			   struct team_reply_place *place_r);
-/* Opens the mailbox, if the user may and it is still the same one. Returns it,
-   to be freed, or NULL. */
-struct mailbox *team_reply_place_open(struct team_user *tuser,
-				      const struct team_reply_place *place);
-/* Records a draft or reply; fields are further ones. */
-void team_reply_record(struct team_user *tuser,
-		       const struct team_reply_place *place,
-		       enum team_reply kind, const char *outcome,
-		       const char *const *fields);
-/* Does what a draft or sent message does to the nearest of the messages that it
-   answers, and records it with the further fields. */
-void team_reply_handle(struct team_user *tuser, const char *ids,
-		       enum team_reply kind, const char *const *fields);
-/* Tells the user who holds what he answers; claim may be NULL. */
-void team_reply_refused(struct team_transaction *tt,
-			const struct team_claim *claim);
+/* team-claim-move.c */
+/* The mail is moved to be the mailnum-th message of the transaction. */
+void team_claim_moves(struct team_transaction *tt, struct mail *mail,
+		      unsigned int mailnum);
+/* Before the transaction is committed: sees to it that nobody can claim what
+   its user holds in its new place before he does. */
+void team_claim_moves_prepare(struct team_transaction *tt);
+/* The transaction is over. */
+void team_claim_moves_end(struct team_transaction *tt);
+/* It was committed: claims it there. */
+void team_claim_moves_commit(struct team_transaction *tt, uint32_t uidvalidity,
+			     const ARRAY_TYPE(seq_range) *saved_uids);
 
 /* team-lease.c */
 /* The user reads or changes the message: if he holds it, the claim is renewed

@@ -8,6 +8,7 @@
 #include "imap-util.h"
 #include "mail-storage-private.h"
 #include "team-protocol.h"
+#include "team-reply.h"
 #include "team-storage-private.h"
 
 struct team_transaction *
@@ -37,6 +38,7 @@ team_transaction_get(struct mailbox_transaction_context *t)
 	p_array_init(&tt->takes, pool, 4);
 	p_array_init(&tt->releases, pool, 4);
 	p_array_init(&tt->renewed, pool, 4);
+	p_array_init(&tt->moved_claims, pool, 4);
 	p_array_init(&tt->answered, pool, 4);
 	p_array_init(&tt->replies, pool, 1);
 	p_array_init(&tt->refused_flags, pool, 4);
@@ -112,6 +114,7 @@ bool team_transaction_may_keywords(struct team_transaction *tt)
 static void team_transaction_free(struct team_transaction *tt)
 {
 	tt->tuser->moved_mail = NULL;
+	team_claim_moves_end(tt);
 	team_transaction_unguard(tt);
 	pool_unref(&tt->pool);
 }
@@ -257,6 +260,7 @@ team_transaction_commit_recorded(struct team_transaction *tt,
 		return team_transaction_fail(tt, changes_r);
 	}
 	team_saves_need_private(tt);
+	team_claim_moves_prepare(tt);
 	/* super frees the transaction */
 	if (array_is_created(&t->pvt_saves)) {
 		pvt_saves_count = array_count(&t->pvt_saves);

@@ -120,3 +120,69 @@ def test_sent_mail_does_not_release_anothers(box):
     claim(alice, box.uids[0])
     assert append(bob, 'Sent', reply(box, 1), '\\Seen').ok
     assert flags_now(alice, box.uids[0]) == CLAIMED_BY_ALICE | {'\\Answered'}
+
+
+def draft(session, box, n=1):
+    """Saves a draft and returns its UID."""
+    answer = append(session, 'Drafts', reply(box, n), '\\Draft')
+    assert answer.ok, answer
+    return int(answer.text.split()[2].rstrip(']'))
+
+
+def is_free(session, uid):
+    return wait_for(lambda: claims_now(session, uid) == set(), 3)
+
+
+@pytest.mark.parametrize('how', [
+    ['UID STORE %d +FLAGS (\\Deleted)', 'UID EXPUNGE %d'],
+    ['UID MOVE %d Trash'],
+], ids=['expunge', 'trash'])
+def test_deleting_the_draft_gives_back(box, how):
+    alice, bob = box.login('alice', box='INBOX'), box.login('bob')
+    alice.attempt('CREATE Trash')
+    uid = draft(alice, box)
+    assert wait_for(lambda: claims_now(bob, box.uids[0]) == CLAIMED_BY_ALICE, 5)
+    alice.select('Drafts')
+    for command in how:
+        assert alice.attempt(command % uid).ok
+    assert is_free(bob, box.uids[0])
+    rows = box.server.wait_audit("action = 'draft' AND mailbox = %s", (box.name,))
+    assert [(r['colleague'], r['outcome'], r['uid']) for r in rows] == \
+        [('alice', 'ok', box.uids[0])]
+
+
+def test_another_draft_keeps_it(box):
+    """Saved anew by another connection, as webmail does."""
+    alice, bob = box.login('alice', box='INBOX'), box.login('bob')
+    first = draft(alice, box)
+    second = draft(alice, box)
+    alice.select('Drafts')
+    for uid, left in (first, CLAIMED_BY_ALICE), (second, set()):
+        other = box.login('alice', box='Drafts')
+        assert other.attempt('UID STORE %d +FLAGS (\\Deleted)' % uid).ok
+        assert other.attempt('UID EXPUNGE %d' % uid).ok
+        assert wait_for(lambda: claims_now(bob, box.uids[0]) == left, 3)
+        if left:
+            check_refused(store(bob, box.uids[0], '+FLAGS', 'claimed'))
+
+
+def test_what_was_claimed_by_hand_stays(box):
+    alice, bob = box.people('alice', 'bob')
+    claim(alice, box.uids[0])
+    by_hand_first = draft(alice, box, 1)
+    by_hand_later = draft(alice, box, 2)
+    claim(alice, box.uids[1])
+    alice.select('Drafts')
+    assert alice.attempt('UID STORE %d,%d +FLAGS (\\Deleted)' % (by_hand_first, by_hand_later)).ok
+    assert alice.attempt('EXPUNGE').ok
+    for uid in box.uids[:2]:
+        assert claims_now(bob, uid) == CLAIMED_BY_ALICE
+        check_refused(store(bob, uid, '+FLAGS', 'claimed'))
+
+
+def test_sent_mail_is_recorded_as_reply(box):
+    alice = box.login('alice')
+    assert append(alice, 'Sent', reply(box, 1), '\\Seen').ok
+    rows = box.server.wait_audit("action = 'reply' AND mailbox = %s", (box.name,))
+    assert [(r['colleague'], r['uid'], r['detail']['reply']) for r in rows] == \
+        [('alice', box.uids[0], '<reply1.%d@support.example>' % box.number)]

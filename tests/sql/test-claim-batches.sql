@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- Claims in batches, claims because of drafts, and what happens under a guard.
 BEGIN;
-SELECT plan(17);
+SELECT plan(18);
 
 CREATE TEMP TABLE n AS SELECT tt.node('cb1') AS a;
 SELECT team.sync_mailbox(tt.guid('One'), 1, 'Team/One'),
@@ -71,6 +71,15 @@ SELECT is(pg_temp.drop('bob', '{[1,50]}'), NULL, 'what he claimed stays');
 SELECT is(pg_temp.drop('alice', '{[1,50]}'), '30 released, 31 released',
 	'only drafts'' claims end with them');
 SELECT is(pg_temp.drop('alice', '{[1,50]}'), NULL, 'once');
+
+-- A mailbox that a claim brought gets its name later.
+SELECT FROM team.guard_begin(tt.guid('Late'), 1, 'bob', '{[1,1]}', 60);
+SELECT team.ingest((SELECT a FROM n), jsonb_build_array(jsonb_build_object(
+	'seq', 1, 'at', (extract(epoch FROM now()) * 1000000)::bigint,
+	'action', 'open', 'outcome', 'ok', 'mailbox', tt.guid('Late'),
+	'uidvalidity', 1, 'name', 'Team/Late')));
+SELECT is((SELECT name FROM team.mailbox WHERE guid = tt.guid('Late')),
+	'Team/Late', 'it has the record''s name');
 
 SELECT * FROM finish();
 ROLLBACK;
