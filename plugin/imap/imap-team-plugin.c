@@ -68,16 +68,19 @@ imap_team_send_truth(struct client *client,
 	struct mailbox_status status;
 	struct mail *mail;
 	const char *guid = box == NULL ? NULL : team_mailbox_guid(box);
+	uint32_t uid;
 
-	if (guid == NULL)
+	if (box == NULL)
 		return;
 	mailbox_get_open_status(box, STATUS_UIDVALIDITY, &status);
 	trans = mailbox_transaction_begin(box, 0, "team");
 	mail = mail_alloc(trans, MAIL_FETCH_FLAGS, NULL);
 	array_foreach(refusals, refusal) {
-		if (refusal->uidvalidity == status.uidvalidity &&
-		    strcmp(refusal->guid, guid) == 0 &&
-		    mail_set_uid(mail, refusal->uid) && !mail->expunged) T_BEGIN {
+		uid = guid == NULL ? refusal->virtual_uid :
+			refusal->uidvalidity == status.uidvalidity &&
+			strcmp(refusal->guid, guid) == 0 ? refusal->uid : 0;
+		if (uid != 0 && mail_set_uid(mail, uid) &&
+		    !mail->expunged) T_BEGIN {
 			imap_team_send_flags(client, mail);
 		} T_END;
 	}

@@ -150,6 +150,20 @@ void team_transaction_refuse(struct team_transaction *tt, uint32_t uid,
 	team_user_add_refusal(tt->tuser, &refusal);
 }
 
+bool team_transaction_refuses_move(struct team_transaction *tt, uint32_t uid)
+{
+	const struct team_claim *claim;
+
+	if ((tt->tuser->set->protects & TEAM_PROTECTS_MOVE) == 0)
+		return FALSE;
+	claim = team_transaction_held(tt, uid);
+	if (claim == NULL)
+		return FALSE;
+	seq_range_array_add(&tt->refused_moves, uid);
+	team_transaction_refuse(tt, uid, claim);
+	return TRUE;
+}
+
 /* The service doesn't ask PostgreSQL before it answers, but a claim that anybody
    asks for after this comes after the guard's end. */
 static void team_guard_end(struct team_mailbox *tbox)

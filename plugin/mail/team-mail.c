@@ -459,6 +459,10 @@ void team_mail_allocated(struct mail *_mail)
 	mmail->super = *v;
 	mail->vlast = &mmail->super;
 	MODULE_CONTEXT_SET_SELF(mail, team_mail_module, mmail);
+	if (team_mailbox_is_virtual(_mail->box)) {
+		team_virtual_mail_hooks(v);
+		return;
+	}
 	if (!team_mailbox_is_team(_mail->box)) {
 		team_draft_mail_hooks(v);
 		return;

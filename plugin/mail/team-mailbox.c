@@ -306,7 +306,7 @@ void team_mailbox_allocated(struct mailbox *box)
 	struct team_user *tuser = TEAM_USER_CONTEXT(box->storage->user);
 	struct team_mailbox *tbox;
 
-	if (tuser == NULL || strcmp(box->storage->name, "virtual") == 0 ||
+	if (tuser == NULL ||
 	    (!compat_list_has_private_index(box->list) &&
 	     !team_user_is_active(box->storage->user)))
 		return;
@@ -316,7 +316,8 @@ void team_mailbox_allocated(struct mailbox *box)
 	box->vlast = &tbox->module_ctx.super;
 	tbox->tuser = tuser;
 	tbox->box = box;
-	tbox->team = compat_list_has_private_index(box->list);
+	tbox->team = !team_mailbox_is_virtual(box) &&
+		compat_list_has_private_index(box->list);
 	DLLIST_PREPEND_FULL(&team_mailboxes, tbox, all_prev, all_next);
 	i_array_init(&tbox->known_uids, 8);
 	i_array_init(&tbox->touched_uids, 8);
@@ -325,6 +326,11 @@ void team_mailbox_allocated(struct mailbox *box)
 
 	tbox->own_claim_idx = TEAM_KEYWORD_NONE;
 	v->free = team_mailbox_free;
+	MODULE_CONTEXT_SET(box, team_storage_module, tbox);
+	if (team_mailbox_is_virtual(box)) {
+		team_virtual_mailbox_hooks(v);
+		return;
+	}
 	team_save_hooks(v);
 	if (tbox->team) {
 		v->open = team_mailbox_open;
@@ -341,5 +347,4 @@ void team_mailbox_allocated(struct mailbox *box)
 		v->transaction_commit = team_transaction_commit;
 	}
 	v->transaction_rollback = team_transaction_rollback;
-	MODULE_CONTEXT_SET(box, team_storage_module, tbox);
 }

@@ -13,6 +13,8 @@ struct team_refusal {
 	const char *guid;
 	uint32_t uidvalidity;
 	uint32_t uid;
+	/* in the virtual mailbox through which it was to be changed, else 0 */
+	uint32_t virtual_uid;
 	/* who holds it; NULL if claims can't be had now */
 	const char *holder;
 	time_t since, until;

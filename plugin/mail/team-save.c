@@ -165,6 +165,8 @@ team_copy_recorded(struct mail_save_context *ctx, struct mail *mail,
 	uint32_t uid = mail->uid;
 	bool moving = ctx->moving;
 
+	if (ctx->copy_src_mail != mail && src->team)
+		team_virtual_note(tuser, ctx->copy_src_mail, mail);
 	if (src->team && moving &&
 	    (tuser->set->protects & TEAM_PROTECTS_MOVE) != 0) {
 		src_tt = team_transaction_get(mail->transaction);

@@ -209,22 +209,14 @@ team_search_next_nonblock(struct mail_search_context *ctx,
 			  struct mail **mail_r, bool *tryagain_r)
 {
 	struct mailbox_transaction_context *t = ctx->transaction;
-	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(t->box);
-	struct team_transaction *tt;
-	const struct team_claim *claim;
 
 	while (team_search_super_next(ctx, mail_r, tryagain_r)) {
 		/* MOVE never sees the messages that it may not move: then its
 		   answer fits what it did */
 		if (!team_transaction_is(t, "MOVE") ||
-		    (tbox->tuser->set->protects & TEAM_PROTECTS_MOVE) == 0)
+		    !team_transaction_refuses_move(team_transaction_get(t),
+						   (*mail_r)->uid))
 			return TRUE;
-		tt = team_transaction_get(t);
-		claim = team_transaction_held(tt, (*mail_r)->uid);
-		if (claim == NULL)
-			return TRUE;
-		seq_range_array_add(&tt->refused_moves, (*mail_r)->uid);
-		team_transaction_refuse(tt, (*mail_r)->uid, claim);
 	}
 	return FALSE;
 }

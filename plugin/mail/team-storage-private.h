@@ -30,6 +30,11 @@
 #define TEAM_MAIL_CONTEXT_REQUIRE(obj) \
 	MODULE_CONTEXT_REQUIRE(obj, team_mail_module)
 
+struct team_virtual_uid {
+	const char *guid;
+	uint32_t uid, virtual_uid;
+};
+
 struct team_user {
 	union mail_user_module_context module_ctx;
 	struct mail_user *user;
@@ -54,6 +59,10 @@ struct team_user {
 
 	pool_t refusals_pool;
 	ARRAY_TYPE(team_refusal) refusals;
+
+	/* messages that were to be changed through virtual mailboxes, since
+	   refusals were last taken */
+	ARRAY(struct team_virtual_uid) virtual_uids;
 
 	/* what the user must be told, a line each; NULL if there was nothing */
 	string_t *alerts;
@@ -270,6 +279,17 @@ enum mail_namespace_type team_mask_public(struct mailbox *box);
 /* team-mail.c */
 void team_mail_allocated(struct mail *mail);
 
+/* team-virtual.c */
+bool team_mailbox_is_virtual(struct mailbox *box);
+void team_virtual_mailbox_hooks(struct mailbox_vfuncs *v);
+void team_virtual_mail_hooks(struct mail_vfuncs *v);
+/* The mail of a virtual mailbox stands for that one of a team's mailbox. */
+void team_virtual_note(struct team_user *tuser, struct mail *mail,
+		       struct mail *backend);
+/* Says how refused messages are called in the virtual mailbox. */
+void team_virtual_refusals(struct team_user *tuser,
+			   ARRAY_TYPE(team_refusal) *refusals);
+
 /* team-keywords.c */
 bool team_keyword_is_private(struct team_user *tuser, const char *keyword);
 /* Learns the names that came since the last call. Private ones get a number in
@@ -314,6 +334,8 @@ void team_transaction_rollback(struct mailbox_transaction_context *t);
 enum mail_flags team_transaction_shared_flags(struct team_transaction *tt);
 bool team_transaction_may_private(struct team_transaction *tt);
 bool team_transaction_may_keywords(struct team_transaction *tt);
+/* May the transaction's command not move the message? Then it is refused. */
+bool team_transaction_refuses_move(struct team_transaction *tt, uint32_t uid);
 /* TRUE if the transaction was begun by the IMAP command or its UID form. */
 bool team_transaction_is(struct mailbox_transaction_context *t,
 			 const char *cmd);

@@ -113,6 +113,7 @@ void team_mail_user_created(struct mail_user *user)
 		p_strdup(user->pool, team_claim_keyword(tuser->colleague));
 	tuser->refusals_pool = pool_alloconly_create("team refusals", 512);
 	p_array_init(&tuser->refusals, tuser->refusals_pool, 4);
+	p_array_init(&tuser->virtual_uids, tuser->refusals_pool, 4);
 	MODULE_CONTEXT_SET(user, team_user_module, tuser);
 }
 
@@ -291,9 +292,12 @@ const ARRAY_TYPE(team_refusal) *team_user_take_refusals(struct mail_user *user)
 		dup.holder = t_strdup(refusal->holder);
 		array_push_back(refusals, &dup);
 	}
-	if (array_count(&tuser->refusals) > 0) {
+	team_virtual_refusals(tuser, refusals);
+	if (array_count(&tuser->refusals) > 0 ||
+	    array_count(&tuser->virtual_uids) > 0) {
 		p_clear(tuser->refusals_pool);
 		p_array_init(&tuser->refusals, tuser->refusals_pool, 4);
+		p_array_init(&tuser->virtual_uids, tuser->refusals_pool, 4);
 	}
 	return refusals;
 }
