@@ -61,6 +61,8 @@ int team_client_connect(struct team_client *client)
 	for (session = client->sessions; session != NULL;
 	     session = session->next) {
 		array_foreach(&session->watches, watch) {
+			if (watch->ending)
+				continue;
 			team_session_send_watch(session, "WATCH", watch->guid,
 						watch->uidvalidity);
 		}

@@ -49,7 +49,7 @@ void team_client_io_disconnect(struct team_client_io *io)
 	buffer_set_used_size(io->output, 0);
 }
 
-static int team_client_io_write(struct team_client_io *io)
+int team_client_io_send(struct team_client_io *io)
 {
 	ssize_t ret;
 
@@ -71,7 +71,7 @@ int team_client_io_pump(struct team_client_io *io, unsigned int msecs)
 	struct pollfd pfd;
 	int ret;
 
-	if (io->fd == -1 || team_client_io_write(io) < 0)
+	if (io->fd == -1 || team_client_io_send(io) < 0)
 		return -1;
 
 	i_zero(&pfd);
@@ -82,7 +82,7 @@ int team_client_io_pump(struct team_client_io *io, unsigned int msecs)
 		return errno == EINTR ? 0 : -1;
 	if (ret == 0)
 		return 0;
-	if ((pfd.revents & POLLOUT) != 0 && team_client_io_write(io) < 0)
+	if ((pfd.revents & POLLOUT) != 0 && team_client_io_send(io) < 0)
 		return -1;
 	if ((pfd.revents & (POLLIN | POLLHUP | POLLERR)) == 0)
 		return 0;

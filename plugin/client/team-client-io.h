@@ -20,6 +20,9 @@ void team_client_io_deinit(struct team_client_io *io);
 int team_client_io_connect(struct team_client_io *io);
 void team_client_io_disconnect(struct team_client_io *io);
 
+/* Writes what is buffered, as far as that goes at once. Returns 0, or -1 if the
+   connection is gone. */
+int team_client_io_send(struct team_client_io *io);
 /* Writes what is buffered and reads what has arrived, waiting at most msecs
    for either. Returns 1 if something was read, 0 if not, -1 if the connection
    is gone. */

@@ -10,6 +10,9 @@
 
 /* Between two attempts to connect within one request */
 #define CONNECT_RETRY_MSECS 50
+/* So long the service may go on to watch a mailbox that was closed: most often
+   the same one is opened again, or another one, which is told along. */
+#define UNWATCH_MSECS 300
 /* After a request's time was up, later ones wait only this long until the
    service answers again: a session must not hang at every command. */
 #define AWAY_TIMEOUT_MSECS 100
@@ -45,6 +48,8 @@ struct team_request {
 struct team_watch {
 	char *guid;
 	uint32_t uidvalidity;
+	/* not wanted any more, which the service isn't told yet */
+	bool ending;
 };
 
 struct team_push {
@@ -69,7 +74,7 @@ struct team_client {
 
 	struct team_client_io conn;
 	struct io *io;
-	struct timeout *to;
+	struct timeout *to, *to_unwatch;
 	unsigned int timeout_msecs;
 	char client_id[TEAM_CLIENT_ID_LEN + 1];
 	uint64_t last_id;

@@ -152,6 +152,13 @@ void team_client_event(struct team_session *session, const char *const *fields)
 	} T_END;
 }
 
+void team_client_send(struct team_session *session)
+{
+	/* errors show when the answer is waited for */
+	if (session->client->conn.fd != -1)
+		(void)team_client_io_send(&session->client->conn);
+}
+
 int team_client_flush(struct team_session *session, const char **error_r)
 {
 	struct team_client *client = session->client;

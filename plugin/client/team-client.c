@@ -130,6 +130,7 @@ static void team_client_free(struct team_client *client)
 
 	DLLIST_REMOVE(&team_clients, client);
 	timeout_remove(&client->to);
+	timeout_remove(&client->to_unwatch);
 	team_client_disconnect(client);
 	for (request = client->requests_head; request != NULL; request = next) {
 		next = request->next;
@@ -228,34 +229,84 @@ void team_session_deinit(struct team_session **_session)
 	team_client_unref(&client);
 }
 
+static void team_session_end_watches(struct team_session *session)
+{
+	struct team_watch *watch;
+	unsigned int i = 0;
+
+	while (i < array_count(&session->watches)) {
+		watch = array_idx_modifiable(&session->watches, i);
+		if (!watch->ending) {
+			i++;
+			continue;
+		}
+		team_session_send_watch(session, "UNWATCH", watch->guid,
+					watch->uidvalidity);
+		i_free(watch->guid);
+		array_delete(&session->watches, i, 1);
+	}
+}
+
+static void team_client_end_watches(struct team_client *client)
+{
+	struct team_session *session;
+
+	timeout_remove(&client->to_unwatch);
+	for (session = client->sessions; session != NULL;
+	     session = session->next)
+		team_session_end_watches(session);
+	team_client_schedule(client);
+}
+
+static struct team_watch *
+team_session_find_watch(struct team_session *session, const char *guid,
+			uint32_t uidvalidity)
+{
+	struct team_watch *watch;
+
+	array_foreach_modifiable(&session->watches, watch) {
+		if (watch->uidvalidity == uidvalidity &&
+		    strcmp(watch->guid, guid) == 0)
+			return watch;
+	}
+	return NULL;
+}
+
+static void team_session_begin_watch(struct team_session *session,
+				     const char *guid, uint32_t uidvalidity)
+{
+	struct team_watch *watch;
+
+	(void)team_client_connect(session->client);
+	team_client_end_watches(session->client);
+	watch = array_append_space(&session->watches);
+	watch->guid = i_strdup(guid);
+	watch->uidvalidity = uidvalidity;
+	team_session_send_watch(session, "WATCH", guid, uidvalidity);
+	team_client_schedule(session->client);
+}
+
 void team_session_watch(struct team_session *session, const char *guid,
 			uint32_t uidvalidity, bool watch)
 {
-	struct team_watch *old, new_watch;
-	unsigned int i, count;
+	struct team_client *client = session->client;
+	struct team_watch *old =
+		team_session_find_watch(session, guid, uidvalidity);
 
-	old = array_get_modifiable(&session->watches, &count);
-	for (i = 0; i < count; i++) {
-		if (old[i].uidvalidity == uidvalidity &&
-		    strcmp(old[i].guid, guid) == 0)
-			break;
-	}
-	if (watch == (i < count))
+	if (old != NULL)
+		old->ending = !watch;
+	else if (watch)
+		team_session_begin_watch(session, guid, uidvalidity);
+	if (watch || old == NULL || client->to_unwatch != NULL)
 		return;
-	if (watch) {
-		i_zero(&new_watch);
-		new_watch.guid = i_strdup(guid);
-		new_watch.uidvalidity = uidvalidity;
-		array_push_back(&session->watches, &new_watch);
-		(void)team_client_connect(session->client);
-	} else {
-		i_free(old[i].guid);
-		array_delete(&session->watches, i, 1);
+	if (io_loop_get_root() == NULL)
+		team_client_end_watches(client);
+	else {
+		client->to_unwatch = timeout_add_short_to(io_loop_get_root(),
+			UNWATCH_MSECS, team_client_end_watches, client);
 	}
-	team_session_send_watch(session, watch ? "WATCH" : "UNWATCH", guid,
-				uidvalidity);
-	team_client_schedule(session->client);
 }
+
 void team_session_renew(struct team_session *session, const char *guid,
 			uint32_t uidvalidity, const char *uids)
 {

@@ -68,6 +68,8 @@ void team_session_deinit(struct team_session **session);
    service has acknowledged it. fields: "key=value" strings, unescaped. */
 void team_client_event(struct team_session *session,
 		       const char *const *fields);
+/* Writes what is waiting to be sent, as far as that goes without waiting. */
+void team_client_send(struct team_session *session);
 /* Waits until all events sent so far stand in the journal. Returns 0, or -1
    if the service didn't answer in time or refused (they are kept and sent
    again later unless they were refused). */

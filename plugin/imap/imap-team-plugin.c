@@ -36,7 +36,7 @@ const char *imap_team_plugin_dependencies[] = { "team", NULL };
 
 static struct module *imap_team_module_obj;
 static imap_client_created_func_t *next_hook_client_created;
-static command_func_t *next_cmd_id;
+static command_func_t *next_cmd_id, *next_cmd_select, *next_cmd_examine;
 
 /*
  * The truth about messages that were left as they were
@@ -114,12 +114,36 @@ imap_team_refusal_reply(const char *cmd_name, const char *data,
  * Commands
  */
 
-static void imap_team_mailbox_opened(struct client *client)
+/* The record goes out while the mailbox is still being looked at, so that it
+   needn't be waited for in the end. */
+static bool
+imap_team_select(struct client_command_context *cmd, command_func_t *next)
 {
-	if (client->mailbox == NULL || !team_mailbox_is_team(client->mailbox))
-		return;
-	team_mailbox_event(client->mailbox, "open");
-	team_mailbox_watch(client->mailbox, TRUE);
+	struct imap_team_client *tc = IMAP_TEAM_CONTEXT(cmd->client);
+	const struct imap_arg *args;
+	const char *name, *error;
+	bool ret;
+
+	if (tc == NULL || !tc->active)
+		return next(cmd);
+	if (!client_read_args(cmd, 0, 0, &args))
+		return FALSE;
+	if (imap_arg_get_astring(args, &name) &&
+	    client_find_namespace_full(cmd->client, &name, &error) != NULL)
+		team_user_selects(cmd->client->user, name);
+	ret = next(cmd);
+	team_user_selects(cmd->client->user, NULL);
+	return ret;
+}
+
+static bool cmd_select_team(struct client_command_context *cmd)
+{
+	return imap_team_select(cmd, next_cmd_select);
+}
+
+static bool cmd_examine_team(struct client_command_context *cmd)
+{
+	return imap_team_select(cmd, next_cmd_examine);
 }
 
 /* Before a tagged answer: in IDLE clients lose it. */
@@ -158,7 +182,7 @@ imap_team_send_tagline(struct client_command_context *cmd, const char *data)
 	}
 	imap_team_send_alerts(client);
 	if (imap_team_selects(name))
-		imap_team_mailbox_opened(client);
+		team_user_selected(client->user, client->mailbox);
 	(void)team_user_flush(client->user);
 	tc->module_ctx.super.send_tagline(cmd, data);
 }
@@ -241,24 +265,32 @@ static void imap_team_client_created(struct client **_client)
 		next_hook_client_created(_client);
 }
 
+static void
+imap_team_wrap(const char *name, command_func_t *func, command_func_t **next_r)
+{
+	const struct command *cmd = command_find(name);
+	enum command_flags flags = cmd->flags;
+
+	*next_r = cmd->func;
+	command_unregister(name);
+	command_register(name, func, flags);
+}
+
 void imap_team_plugin_init(struct module *module)
 {
-	const struct command *cmd;
-	enum command_flags flags;
-
 	imap_team_module_obj = module;
 	next_hook_client_created =
 		imap_client_created_hook_set(imap_team_client_created);
 
-	cmd = command_find("ID");
-	next_cmd_id = cmd->func;
-	flags = cmd->flags;
-	command_unregister("ID");
-	command_register("ID", cmd_id_team, flags);
+	imap_team_wrap("ID", cmd_id_team, &next_cmd_id);
+	imap_team_wrap("SELECT", cmd_select_team, &next_cmd_select);
+	imap_team_wrap("EXAMINE", cmd_examine_team, &next_cmd_examine);
 }
 
 void imap_team_plugin_deinit(void)
 {
 	imap_client_created_hook_set(next_hook_client_created);
 	command_unregister("ID");
+	command_unregister("SELECT");
+	command_unregister("EXAMINE");
 }

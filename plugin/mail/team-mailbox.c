@@ -74,23 +74,6 @@ void team_mailbox_watch(struct mailbox *box, bool watch)
 			   tbox->uidvalidity, watch);
 }
 
-void team_mailbox_event(struct mailbox *box, const char *action)
-{
-	struct team_mailbox *tbox = TEAM_BOX_CONTEXT(box);
-	const char *fields[6];
-
-	if (tbox == NULL || !tbox->team || team_mailbox_identify(tbox) < 0 ||
-	    tbox->uidvalidity == 0)
-		return;
-	fields[0] = t_strconcat("action=", action, NULL);
-	fields[1] = "outcome=ok";
-	fields[2] = t_strconcat("mailbox=", tbox->guid, NULL);
-	fields[3] = t_strdup_printf("uidvalidity=%u", tbox->uidvalidity);
-	fields[4] = t_strconcat("name=", box->vname, NULL);
-	fields[5] = NULL;
-	team_client_event(team_user_session(tbox->tuser), fields);
-}
-
 static enum mail_flags team_get_private_flags_mask(struct mailbox *box)
 {
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
@@ -139,6 +122,7 @@ team_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 	team_mailbox_renew(tbox);
 	/* before the first sync of a mailbox nothing is known of it yet */
 	if (mail_index_get_header(box->view)->uid_validity != 0) T_BEGIN {
+		team_mailbox_record_select(tbox);
 		state = team_replica_fetch(tbox);
 	} T_END;
 
@@ -282,6 +266,7 @@ static void team_mailbox_close(struct mailbox *box)
 	team_keywords_reset(tbox);
 	tbox->own_claim_idx = TEAM_KEYWORD_NONE;
 	tbox->gens.epoch = 0;
+	tbox->open_recorded = FALSE;
 	timeout_remove(&tbox->to_retry);
 	tbox->module_ctx.super.close(box);
 }

@@ -74,7 +74,10 @@ bool team_mailbox_is_team(struct mailbox *box);
 const char *team_mailbox_guid(struct mailbox *box);
 /* Starts or stops live notifications about the mailbox. */
 void team_mailbox_watch(struct mailbox *box, bool watch);
-/* Records an action on the mailbox as a whole (open). */
-void team_mailbox_event(struct mailbox *box, const char *action);
+/* The user is about to select the mailbox of this name; NULL: not any more. */
+void team_user_selects(struct mail_user *user, const char *vname);
+/* The user has selected the mailbox, or couldn't (NULL): records that it was
+   opened, unless that is recorded already, and watches it. */
+void team_user_selected(struct mail_user *user, struct mailbox *box);
 
 #endif

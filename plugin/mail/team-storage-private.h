@@ -50,6 +50,11 @@ struct team_user {
 
 	/* opened team mailboxes */
 	struct team_mailbox *boxes;
+	/* the mailbox that is about to be selected, or NULL */
+	char *selects;
+	/* and if that was recorded, which one it is */
+	char selects_guid[GUID_128_SIZE * 2 + 1];
+	uint32_t selects_uidvalidity;
 	/* the mail that mailbox_move() has just copied and expunges next */
 	struct mail *moved_mail;
 	uint32_t moved_uid;
@@ -125,6 +130,7 @@ struct team_mailbox {
 	/* answers in a row that told of messages not seen here */
 	unsigned int ahead_count;
 	bool opening_pvt;
+	bool open_recorded;
 	bool checking;
 	bool watched;
 	bool listed;
@@ -275,6 +281,10 @@ int team_mailbox_identify(struct team_mailbox *tbox);
    of those don't start with the shared flags. Returns the type that has to be
    put back. */
 enum mail_namespace_type team_mask_public(struct mailbox *box);
+
+/* team-select.c */
+/* The mailbox is there: if the user is about to select it, that is recorded. */
+void team_mailbox_record_select(struct team_mailbox *tbox);
 
 /* team-mail.c */
 void team_mail_allocated(struct mail *mail);

@@ -36,6 +36,7 @@ static void team_mail_user_deinit(struct mail_user *user)
 		team_client_unref(&tuser->client);
 	pool_unref(&tuser->refusals_pool);
 	str_free(&tuser->alerts);
+	i_free(tuser->selects);
 	tuser->module_ctx.super.deinit(user);
 	/* indexes that are kept for the next user know this one's keywords */
 	mail_index_alloc_cache_destroy_unrefed();

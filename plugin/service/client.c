@@ -343,6 +343,8 @@ static void client_input(struct connection *conn)
 			"bytes", TEAM_PROTOCOL_MAX_LINE);
 		ret = -1;
 	}
+	if (client->staged_count > 0)
+		journal_flush_quick(client->service->journal);
 	o_stream_uncork(output);
 	if (ret == -1 && !client->closed && !client->halted)
 		client_destroy(conn);

@@ -317,3 +317,9 @@ void journal_flush(struct journal *journal)
 		journal_flush_real(journal);
 	} T_END;
 }
+
+void journal_flush_quick(struct journal *journal)
+{
+	if (!journal_wants_sync(journal))
+		journal_flush(journal);
+}

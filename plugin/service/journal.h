@@ -80,6 +80,9 @@ uint64_t journal_stage(struct journal *journal,
 void journal_stage_gap(struct journal *journal, const char *const *details);
 /* Writes what is staged and calls the callbacks. */
 void journal_flush(struct journal *journal);
+/* The same if it needn't be synced: only then is it worth to wait for what
+   others may be about to stage. */
+void journal_flush_quick(struct journal *journal);
 /* Syncs what was written. Returns 0 or -1 (logged). */
 int journal_sync(struct journal *journal);
 

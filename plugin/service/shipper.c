@@ -7,6 +7,7 @@
 #include "llist.h"
 #include "str.h"
 #include "strnum.h"
+#include "time-util.h"
 #include "journal.h"
 #include "journal-gap.h"
 #include "journal-tree.h"
@@ -17,6 +18,11 @@
 #define SHIPPER_BATCH_RECORDS 1000
 #define SHIPPER_BATCH_BYTES (1024*1024)
 #define SHIPPER_TIMEOUT_MSECS 30000
+/* A few records that nobody waits for are sent that long after the batch
+   before, together with what comes meanwhile: a commit for every record would
+   keep PostgreSQL busy. */
+#define SHIPPER_PAUSE_MSECS 20
+#define SHIPPER_PAUSE_RECORDS 100
 /* When a batch is under way for that long, nobody else waits for it. */
 #define SHIPPER_STALLED_SECS 4
 #define SHIPPER_RETRY_MIN_MSECS 100
@@ -72,14 +78,16 @@ struct shipper {
 	unsigned int batch_limit;
 	bool in_flight;
 	time_t sent_at;
+	struct timeval sent_time;
 
-	struct timeout *to_retry;
+	struct timeout *to_retry, *to_pause;
 	unsigned int retry_msecs;
 	char *last_error;
 	struct shipper_wait *waits, *waits_tail;
 };
 
 static void shipper_next(struct shipper *shipper);
+static void shipper_next_paced(struct shipper *shipper);
 static void shipper_settle(struct shipper *shipper);
 
 /* ---- waiting ---- */
@@ -121,6 +129,7 @@ shipper_wait(struct shipper *shipper, uint64_t seq, unsigned int msecs,
 	wait->to = timeout_add_short(msecs, shipper_wait_timeout, wait);
 	/* in order of their numbers, as these only rise */
 	DLLIST2_APPEND(&shipper->waits, &shipper->waits_tail, wait);
+	shipper_next(shipper);
 	return wait;
 }
 
@@ -250,6 +259,7 @@ static void shipper_lost(void *context)
 	struct shipper *shipper = context;
 
 	timeout_remove(&shipper->to_retry);
+	timeout_remove(&shipper->to_pause);
 	if (shipper->reader != NULL)
 		journal_reader_deinit(&shipper->reader);
 	shipper_drop_batch(shipper);
@@ -356,7 +366,10 @@ static void shipper_shipped(struct shipper *shipper, const PGresult *result)
 	shipper->batch_limit = I_MIN(shipper->batch_limit * 2,
 				     SHIPPER_BATCH_RECORDS);
 	shipper_set_shipped(shipper, record->seq);
-	shipper_next(shipper);
+	if (shipper->batch_done < array_count(&shipper->batch))
+		shipper_next(shipper);
+	else
+		shipper_next_paced(shipper);
 }
 
 static void shipper_set_error(struct shipper *shipper, const char *error)
@@ -459,6 +472,7 @@ static void shipper_send(struct shipper *shipper)
 	shipper->batch_sent = count;
 	shipper->sent_seq = I_MAX(shipper->sent_seq, records[count-1].seq);
 	shipper->sent_at = ioloop_time;
+	shipper->sent_time = ioloop_timeval;
 	shipper->in_flight = TRUE;
 	pg_conn_request(shipper->conn, "ingest", params, N_ELEMENTS(params),
 			shipper_answer, shipper);
@@ -478,11 +492,34 @@ static void shipper_next(struct shipper *shipper)
 	} T_END;
 }
 
+static void shipper_pause_over(struct shipper *shipper)
+{
+	timeout_remove(&shipper->to_pause);
+	shipper_next(shipper);
+}
+
+static void shipper_next_paced(struct shipper *shipper)
+{
+	struct journal_status status;
+	int msecs;
+
+	journal_get_status(shipper->journal, &status);
+	msecs = timeval_diff_msecs(&ioloop_timeval, &shipper->sent_time);
+	if (shipper->waits != NULL || msecs < 0 ||
+	    msecs >= SHIPPER_PAUSE_MSECS ||
+	    status.last_seq >= shipper->shipped_seq + SHIPPER_PAUSE_RECORDS)
+		shipper_next(shipper);
+	else if (shipper->to_pause == NULL &&
+		 status.last_seq > shipper->shipped_seq) {
+		shipper->to_pause = timeout_add_short(
+			SHIPPER_PAUSE_MSECS - msecs, shipper_pause_over,
+			shipper);
+	}
+}
+
 static void shipper_committed(void *context)
 {
-	struct shipper *shipper = context;
-
-	shipper_next(shipper);
+	shipper_next_paced(context);
 }
 
 /* ---- life ---- */
@@ -524,6 +561,7 @@ void shipper_deinit(struct shipper **_shipper)
 	while (shipper->waits != NULL)
 		shipper_wait_finish(shipper->waits, FALSE);
 	timeout_remove(&shipper->to_retry);
+	timeout_remove(&shipper->to_pause);
 	if (shipper->reader != NULL)
 		journal_reader_deinit(&shipper->reader);
 	array_free(&shipper->batch);

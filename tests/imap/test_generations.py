@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import instance
 from conftest import STORAGES
 from instance import wait_for
 from node import Node
@@ -19,21 +20,23 @@ SEEN = '\\Seen'
 
 
 @pytest.fixture(scope='module')
+def server():
+    """It doesn't depend on the storage format."""
+    running = instance.Instance(STORAGES[0])
+    yield running
+    crashes = running.crashes()
+    running.stop()
+    running.remove()
+    assert not crashes, '\n'.join(crashes)
+
+
+@pytest.fixture(scope='module')
 def node(server):
-    if server.storage != STORAGES[0]:
-        pytest.skip('does not depend on the storage format')
     made = Node(server, 'third')
     yield made
     made.stop()
     crashes = made.crashes()
     assert not crashes, '\n'.join(crashes)
-
-
-@pytest.fixture
-def first(server):
-    if server.storage != STORAGES[0]:
-        pytest.skip('does not depend on the storage format')
-    return server
 
 
 def backends(server):
@@ -70,34 +73,34 @@ def settle(session, name):
     session.select(name)
 
 
-def test_unchanged_asks_nothing(first, box):
+def test_unchanged_asks_nothing(server, box):
     alice, bob = box.people('alice', 'bob')
     store(alice, box.uids[0], '+FLAGS', r'\Seen my-x')
-    first.all_shipped()
+    server.all_shipped()
     settle(alice, box.name)
     settle(bob, box.name)
     late = box.login('alice', select=False)
-    with deaf(first):
+    with deaf(server):
         for session in (alice, bob, late):
             assert selected_quickly(session, box.name)
         assert flags_of(late, box.uids[0]) == {SEEN, 'my-x'}
 
 
-def test_own_changes_ask_nothing(first, box):
+def test_own_changes_ask_nothing(server, box):
     """What a colleague changes here is in the private index here, and only
     there others of the colleague's sessions look."""
     alice, other = box.people('alice', 'alice')
     settle(alice, box.name)
     store(alice, box.uids[0], '+FLAGS', r'\Seen my-x')
     store(other, box.uids[1], '+FLAGS', r'\Flagged \Answered')
-    first.all_shipped()
-    with deaf(first):
+    server.all_shipped()
+    with deaf(server):
         assert selected_quickly(alice, box.name)
         assert flags_of(alice, box.uids[0]) == {SEEN, 'my-x'}
         assert flags_of(alice, box.uids[1]) == {'\\Flagged', '\\Answered'}
 
 
-def test_others_changes_ask_nothing(first, box, node):
+def test_others_changes_ask_nothing(server, box, node):
     """Ten colleagues reading here and elsewhere disturb nobody else."""
     alice, bob = box.people('alice', 'bob')
     there = node.login('bob')
@@ -107,12 +110,12 @@ def test_others_changes_ask_nothing(first, box, node):
     store(there, box.uids[1], '+FLAGS', 'my-x')
     there.logout()
     node.all_shipped()
-    first.all_shipped()
-    with deaf(first):
+    server.all_shipped()
+    with deaf(server):
         assert selected_quickly(alice, box.name)
 
 
-def test_seen_at_once_at_select_and_noop(first, box, node):
+def test_seen_at_once_at_select_and_noop(server, box, node):
     here, idle = box.people('alice', 'alice')
     there = node.login('alice')
     there.select(box.name)
@@ -128,7 +131,7 @@ def test_seen_at_once_at_select_and_noop(first, box, node):
 
 
 @pytest.mark.parametrize('command', ['COPY', 'MOVE'])
-def test_copies_bring_flags_at_once(first, box, other_box, command):
+def test_copies_bring_flags_at_once(server, box, other_box, command):
     """Another colleague's, who opens the mailbox as soon as it was done."""
     alice, bob = box.people('alice', 'bob')
     store(bob, box.uids[0], '+FLAGS', r'\Flagged my-b')
@@ -138,15 +141,15 @@ def test_copies_bring_flags_at_once(first, box, other_box, command):
     assert flags_of(bob, new) == {'\\Flagged', 'my-b'}
 
 
-def test_claims_are_shown(first, box, node):
+def test_claims_are_shown(server, box, node):
     alice, bob = box.people('alice', 'bob')
     settle(bob, box.name)
     store(alice, box.uids[0], '+FLAGS', 'claimed')
     bob.select(box.name)
     assert flags_of(bob, box.uids[0]) == {'claimed', 'claimed-alice'}
-    first.all_shipped()
+    server.all_shipped()
     settle(bob, box.name)
-    with deaf(first):
+    with deaf(server):
         assert selected_quickly(bob, box.name)
         assert flags_of(bob, box.uids[0]) == {'claimed', 'claimed-alice'}
     there = node.login('carol')
@@ -157,18 +160,18 @@ def test_claims_are_shown(first, box, node):
     assert flags_of(bob, box.uids[1]) == {'claimed', 'claimed-carol'}
 
 
-def test_service_died_before_it_heard(first, box, node):
+def test_service_died_before_it_heard(server, box, node):
     here = box.login('alice')
     there = node.login('alice')
     there.select(box.name)
     settle(here, box.name)
-    pid = first.kill_service(signal.SIGSTOP)
+    pid = server.kill_service(signal.SIGSTOP)
     store(there, box.uids[0], '+FLAGS', r'\Seen my-x')
     there.logout()
-    assert wait_for(lambda: first.audit(
+    assert wait_for(lambda: server.audit(
         "mailbox = %s AND action = 'flag' AND colleague = 'alice'", (box.name,)))
     os.kill(pid, signal.SIGKILL)
-    assert wait_for(lambda: first.service_pid() not in (pid, None))
+    assert wait_for(lambda: server.service_pid() not in (pid, None))
     here.command('NOOP')
     assert wait_for(lambda: here.command('NOOP') and
                     flags_of(here, box.uids[0]) == {SEEN, 'my-x'}, 5)
@@ -176,19 +179,19 @@ def test_service_died_before_it_heard(first, box, node):
     assert flags_of(late, box.uids[0]) == {SEEN, 'my-x'}
 
 
-def test_connection_lost_before_it_heard(first, box, node):
+def test_connection_lost_before_it_heard(server, box, node):
     """PostgreSQL is away for this node while something is changed elsewhere."""
     here = box.login('alice')
     there = node.login('alice')
     there.select(box.name)
     settle(here, box.name)
-    pid = first.kill_service(signal.SIGSTOP)
+    pid = server.kill_service(signal.SIGSTOP)
     try:
-        for backend in backends(first):
+        for backend in backends(server):
             os.kill(backend, signal.SIGTERM)
         store(there, box.uids[0], '+FLAGS', r'\Seen my-x')
         there.logout()
-        assert wait_for(lambda: first.audit(
+        assert wait_for(lambda: server.audit(
             "mailbox = %s AND action = 'flag' AND colleague = 'alice'", (box.name,)))
     finally:
         os.kill(pid, signal.SIGCONT)
@@ -197,11 +200,11 @@ def test_connection_lost_before_it_heard(first, box, node):
                     flags_of(here, box.uids[0]) == {SEEN, 'my-x'}, 5)
 
 
-def test_only_the_service_writes_the_file(first):
-    path = os.path.join(first.dir, 'run', 'dovecot', 'team.generations')
+def test_only_the_service_writes_the_file(server):
+    path = os.path.join(server.dir, 'run', 'dovecot', 'team.generations')
     info = os.stat(path)
     assert info.st_uid == 0 and stat.S_IMODE(info.st_mode) == 0o644
-    user = os.stat(os.path.join(first.dir, 'mail')).st_uid
+    user = os.stat(os.path.join(server.dir, 'mail')).st_uid
     assert user != 0
     for flags, wanted in (('os.O_RDONLY', 0), ('os.O_RDWR', 1)):
         script = 'import os; os.open(%r, %s)' % (path, flags)
