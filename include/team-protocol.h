@@ -186,6 +186,8 @@
      Keys: node version uptime_seconds
        postgres            reachable | connecting | away since <time>
        postgres_error      the last error, empty if there is none
+       schema              version of the database's schema; if it is older than
+                           the service needs, what to do
        journal             writable | failing since <time>: <error>
        journal_segments journal_bytes
        journal_records     not shipped yet

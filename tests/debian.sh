@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# Part of tests/run: the same tests on another release of Debian, in a folder
+# Part of tests/run and tests/packages: another release of Debian, in a folder
 # that debootstrap fills. Processes, mounts and shared memory live in
 # namespaces of their own and go with the run, however it ends; what stays is
 # the folder, which the next run uses again.
@@ -32,11 +32,17 @@ create_debian()
 }
 
 # Runs as the first process of the new namespaces: its end ends all others.
+# With a layer, changes go there and the root stays as it is.
 # shellcheck disable=SC2016 # expanded by that shell
 ENTER_DEBIAN='
 set -e
-root=$1 source=$2
-shift 2
+root=$1 layer=$2 source=$3 output=$4
+shift 4
+if [ -n "$layer" ]; then
+	mkdir -p "$layer/upper" "$layer/work" "$layer/root"
+	mount -t overlay overlay -o "lowerdir=$root,upperdir=$layer/upper,workdir=$layer/work" "$layer/root"
+	root=$layer/root
+fi
 mount -t tmpfs -o mode=755 tmpfs "$root/dev"
 for device in null zero full random urandom tty; do
 	touch "$root/dev/$device"
@@ -50,25 +56,44 @@ mkdir -m 1777 "$root/run/lock"
 mkdir -p "$root/src"
 mount --bind "$source" "$root/src"
 mount -o remount,bind,ro "$root/src"
+if [ -n "$output" ]; then
+	mkdir -p "$root/out"
+	mount --bind "$output" "$root/out"
+fi
 exec chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 	LC_ALL=C.UTF-8 TEAM_TEST_STORAGES="${TEAM_TEST_STORAGES-sdbox mdbox maildir}" "$@"
 '
 
-# run_in_debian RELEASE COMMAND...: the sources are at /src, read-only.
+# enter_debian ROOT LAYER OUTPUT COMMAND...: the sources are at /src, read-only;
+# OUTPUT, if any, is at /out.
+enter_debian()
+{
+	local root=$1 layer=$2 output=$3
+	shift 3
+	run_child unshare --mount --pid --ipc --uts --fork --kill-child \
+		--propagation private sh -c "$ENTER_DEBIAN" sh "$root" "$layer" "$SOURCE_DIR" "$output" "$@" 7>&-
+}
+
+# lock_debian NAME: until the end of this process.
+lock_debian()
+{
+	mkdir -p "$DEBIAN_CACHE"
+	exec 7> "$DEBIAN_CACHE/$1.lock"
+	flock -n 7 || { say "Waiting for another run in $DEBIAN_CACHE/$1."; flock 7; }
+}
+
+# run_in_debian RELEASE COMMAND...
 run_in_debian()
 {
 	local release=$1 root=$DEBIAN_CACHE/$1
 	shift
 
-	mkdir -p "$DEBIAN_CACHE"
-	exec 7> "$DEBIAN_CACHE/$release.lock"
-	flock -n 7 || { say "Waiting for another run in $root."; flock 7; }
+	lock_debian "$release"
 	[ -e "$root/$DEBIAN_COMPLETE" ] || create_debian "$release" "$root"
 	cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 	# what a killed run has left
 	rm -rf --one-file-system "$root"/var/tmp/team-tests.*
-	run_child unshare --mount --pid --ipc --uts --fork --kill-child \
-		--propagation private sh -c "$ENTER_DEBIAN" sh "$root" "$SOURCE_DIR" "$@" 7>&-
+	enter_debian "$root" '' '' "$@"
 	local status=$?
 	[ "$KEEP" = yes ] || rm -rf --one-file-system "$root"/var/tmp/team-tests.*
 	return "$status"

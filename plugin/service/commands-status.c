@@ -58,6 +58,7 @@ static void status_postgres(struct status *status,
 			journal_time_text((uint64_t)away * 1000000)));
 	}
 	status_send(status, "postgres_error", error == NULL ? "" : error);
+	status_send(status, "schema", pg_conn_schema(service->requests));
 }
 
 static void status_journal(struct status *status,

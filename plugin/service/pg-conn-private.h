@@ -56,6 +56,8 @@ struct pg_conn {
 	unsigned int setup_left;
 	int node_id;
 	int64_t hwm;
+	/* the last migration applied in the database, 0: not known yet */
+	int schema;
 
 	char *last_error;
 	time_t away_since, ready_at, error_logged;

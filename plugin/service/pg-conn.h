@@ -80,6 +80,9 @@ const char *pg_conn_last_error(const struct pg_conn *conn);
 time_t pg_conn_away_since(const struct pg_conn *conn);
 /* What team.hello said; 0 before it did. */
 int pg_conn_node_id(const struct pg_conn *conn);
+/* The version of the database's schema, and what to do if it is older than this
+   program needs; "" before it is known. From the data stack. */
+const char *pg_conn_schema(const struct pg_conn *conn);
 
 /* Number values of a result. Returns 0 or -1. */
 int pg_get_int64(const PGresult *result, int row, int column, int64_t *num_r);

@@ -4,7 +4,10 @@
 #include "team-common.h"
 #include "strnum.h"
 #include "pg-conn-private.h"
+#include "schema-version.h"
 
+#define SCHEMA_SQL "SELECT value FROM team.status() " \
+	"WHERE key = 'schema_version'"
 #define HELLO_SQL "SELECT node_id, hwm FROM team.hello($1)"
 
 static void pg_notice(void *context ATTR_UNUSED, const PGresult *result)
@@ -86,7 +89,8 @@ static int send_all(struct pg_conn *conn)
 	    send_sql(conn, t_strconcat("LISTEN ", conn->channel, NULL),
 		     NULL, 0) < 0)
 		return -1;
-	if (send_sql(conn, HELLO_SQL, params, 1) < 0)
+	if (send_sql(conn, SCHEMA_SQL, NULL, 0) < 0 ||
+	    send_sql(conn, HELLO_SQL, params, 1) < 0)
 		return -1;
 	return PQpipelineSync(conn->pg) == 0 ? -1 : 0;
 }
@@ -100,6 +104,41 @@ int pg_conn_setup_send(struct pg_conn *conn, const char **error_r)
 		return -1;
 	}
 	return 0;
+}
+
+/* The schema is upgraded by the admin, not by us. An older one may do for what
+   is used of it; a newer one was made by a node that was upgraded first. */
+static int schema_result(struct pg_conn *conn, PGresult *result,
+			 const char **error_r)
+{
+	static int warned = -1;
+
+	/* NULL: doveadm team schema didn't make this schema */
+	conn->schema = 0;
+	if (PQntuples(result) != 1 ||
+	    (PQgetisnull(result, 0, 0) == 0 &&
+	     str_to_int(PQgetvalue(result, 0, 0), &conn->schema) < 0)) {
+		*error_r = "team.status has no schema_version";
+		return -1;
+	}
+	if (conn->schema < TEAM_SCHEMA_VERSION && conn->schema != warned) {
+		i_warning("The database's schema %d is older than this "
+			  "dovecot-team's, which is %d: run doveadm team "
+			  "schema upgrade", conn->schema, TEAM_SCHEMA_VERSION);
+		warned = conn->schema;
+	}
+	return 0;
+}
+
+const char *pg_conn_schema(const struct pg_conn *conn)
+{
+	if (conn->schema == 0)
+		return "";
+	if (conn->schema >= TEAM_SCHEMA_VERSION)
+		return t_strdup_printf("%d", conn->schema);
+	return t_strdup_printf("%d, older than this version's %d: run doveadm "
+			       "team schema upgrade", conn->schema,
+			       TEAM_SCHEMA_VERSION);
 }
 
 static int hello_result(struct pg_conn *conn, PGresult *result,
@@ -125,11 +164,12 @@ static const char *setup_error(const PGresult *result)
 
 	if (*error == '\0')
 		return "connection was lost";
-	/* no such function or schema */
+	/* no such function or schema, or the function has other parameters */
 	if (sqlstate != NULL && (strcmp(sqlstate, "42883") == 0 ||
 				 strcmp(sqlstate, "3F000") == 0))
-		return t_strconcat(error, " (is the schema installed? See "
-				   "doveadm team schema check)", NULL);
+		return t_strconcat(error, " (the schema is older than this "
+				   "dovecot-team or not installed: see doveadm "
+				   "team schema check)", NULL);
 	/* insufficient privilege */
 	if (null_strcmp(sqlstate, "42501") == 0)
 		return t_strconcat(error, " (the role of team_database has to "
@@ -148,8 +188,12 @@ int pg_conn_setup_result(struct pg_conn *conn, PGresult *result,
 		return -1;
 	case PGRES_COMMAND_OK:
 	case PGRES_TUPLES_OK:
-		if (conn->setup_left-- == 1)
+		switch (conn->setup_left--) {
+		case 2:
+			return schema_result(conn, result, error_r);
+		case 1:
 			return hello_result(conn, result, error_r);
+		}
 		return 0;
 	default:
 		*error_r = setup_error(result);
