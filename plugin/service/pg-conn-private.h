@@ -28,6 +28,8 @@ struct pg_request {
 	const char *statement;
 	const char **params;
 	unsigned int params_count;
+	/* of parameters in binary form; NULL: they are text */
+	const int *sizes;
 };
 
 struct pg_conn {

@@ -68,6 +68,12 @@ void pg_conn_request(struct pg_conn *conn, const char *statement,
 		     const char *const *params, unsigned int params_count,
 		     pg_callback_t *callback, void *context);
 
+/* The same with parameters in binary form, on a connection that is ready. */
+void pg_conn_request_binary(struct pg_conn *conn, const char *statement,
+			    const char *const *params, const int *sizes,
+			    unsigned int params_count,
+			    pg_callback_t *callback, void *context);
+
 bool pg_conn_is_ready(const struct pg_conn *conn);
 /* Is there any use in sending a request: ready, or just about to be? */
 bool pg_conn_is_hopeful(const struct pg_conn *conn);

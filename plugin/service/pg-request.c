@@ -95,10 +95,17 @@ static void pg_conn_update_timeout(struct pg_conn *conn)
 
 void pg_conn_send(struct pg_conn *conn, struct pg_request *req)
 {
+	int *formats = NULL;
+	unsigned int i;
 	bool ok;
 
+	if (req->sizes != NULL) {
+		formats = t_new(int, req->params_count);
+		for (i = 0; i < req->params_count; i++)
+			formats[i] = 1;
+	}
 	ok = PQsendQueryPrepared(conn->pg, req->statement, req->params_count,
-				 req->params, NULL, NULL, 0) != 0 &&
+				 req->params, req->sizes, formats, 0) != 0 &&
 		PQpipelineSync(conn->pg) != 0;
 	DLLIST2_APPEND(&conn->sent, &conn->sent_tail, req);
 	if (conn->to_request == NULL)
@@ -112,12 +119,12 @@ void pg_conn_send(struct pg_conn *conn, struct pg_request *req)
 	}
 }
 
-void pg_conn_request(struct pg_conn *conn, const char *statement,
-		     const char *const *params, unsigned int params_count,
-		     pg_callback_t *callback, void *context)
+static struct pg_request *
+pg_request_new(struct pg_conn *conn, const char *statement,
+	       unsigned int params_count, pg_callback_t *callback,
+	       void *context)
 {
 	struct pg_request *req;
-	unsigned int i;
 	pool_t pool;
 
 	pool = pool_alloconly_create("pg request", 512);
@@ -129,6 +136,33 @@ void pg_conn_request(struct pg_conn *conn, const char *statement,
 	req->params_count = params_count;
 	req->params = p_new(pool, const char *, params_count + 1);
 	conn->requests_count++;
+	return req;
+}
+
+void pg_conn_request_binary(struct pg_conn *conn, const char *statement,
+			    const char *const *params, const int *sizes,
+			    unsigned int params_count,
+			    pg_callback_t *callback, void *context)
+{
+	struct pg_request *req;
+
+	i_assert(conn->state == PG_STATE_READY);
+	req = pg_request_new(conn, statement, params_count, callback, context);
+	memcpy(req->params, params, sizeof(*params) * params_count);
+	req->sizes = sizes;
+	pg_conn_send(conn, req);
+	req->params = NULL;
+	req->sizes = NULL;
+}
+
+void pg_conn_request(struct pg_conn *conn, const char *statement,
+		     const char *const *params, unsigned int params_count,
+		     pg_callback_t *callback, void *context)
+{
+	struct pg_request *req;
+	unsigned int i;
+
+	req = pg_request_new(conn, statement, params_count, callback, context);
 	if (conn->state == PG_STATE_READY) {
 		for (i = 0; i < params_count; i++)
 			req->params[i] = params[i];
@@ -137,7 +171,7 @@ void pg_conn_request(struct pg_conn *conn, const char *statement,
 		return;
 	}
 	for (i = 0; i < params_count; i++)
-		req->params[i] = p_strdup(pool, params[i]);
+		req->params[i] = p_strdup(req->pool, params[i]);
 	DLLIST2_APPEND(&conn->waiting, &conn->waiting_tail, req);
 	if (conn->hopeless) {
 		if (conn->to_fail == NULL) {

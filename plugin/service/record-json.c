@@ -5,10 +5,8 @@
 #include "str.h"
 #include "unichar.h"
 #include "record.h"
-#include "uidset.h"
 #include "record-json.h"
-
-#include <stdlib.h>
+#include "record-parts.h"
 
 void json_append_string(string_t *dest, const char *text)
 {
@@ -30,22 +28,6 @@ void json_append_string(string_t *dest, const char *text)
 			str_append_c(dest, *p);
 	}
 	str_append_c(dest, '"');
-}
-
-static void append_uidset(string_t *dest, const char *value)
-{
-	struct team_uidset set;
-	const char *error;
-	char *text;
-
-	if (team_uidset_parse(value, &set, &error) < 0) {
-		/* the record's parser has checked it */
-		i_panic("invalid UID set in a record: %s", error);
-	}
-	text = team_uidset_format_multirange(&set);
-	team_uidset_free(&set);
-	json_append_string(dest, text);
-	free(text);
 }
 
 void record_json_append_proof(string_t *dest, const unsigned char *salt,
@@ -82,7 +64,7 @@ int record_json_append(string_t *dest, int64_t seq, const char *text,
 		if (team_record_key_is_number(key))
 			str_append(dest, value);
 		else if (team_record_key_is_uidset(key))
-			append_uidset(dest, value);
+			json_append_string(dest, record_multirange(value));
 		else
 			json_append_string(dest, value);
 	}

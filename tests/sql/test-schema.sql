@@ -73,7 +73,7 @@ SELECT results_eq($$SELECT p.proname::text COLLATE "default" FROM pg_proc p
 	      'claim_give', 'claim_guard', 'claim_lapse', 'claim_logout',
 	      'claim_release', 'claim_renew', 'claim_take', 'claim_try', 'claims',
 	      'export_nodes', 'export_notes', 'export_records', 'guard_begin',
-	      'guard_end', 'hello', 'ingest', 'mailbox_find',
+	      'guard_end', 'hello', 'ingest', 'ingest_batch', 'mailbox_find',
 	      'message_find', 'reply_check',
 	      'status', 'sync_claims', 'sync_flags', 'sync_mailbox'],
 	'team_service may execute just the functions of the service');
