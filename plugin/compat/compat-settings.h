@@ -6,6 +6,15 @@
    A struct of settings starts with "pool_t pool", which 2.4 fills. */
 
 #include "settings-parser.h"
+#ifdef HAVE_SETTINGS_GET
+#  include "str-parse.h"
+/* Reads a time such as "30 mins". Returns 0 or -1 with an error. */
+#  define compat_parse_time(str, secs_r, error_r) \
+	str_parse_get_interval(str, secs_r, error_r)
+#else
+#  define compat_parse_time(str, secs_r, error_r) \
+	settings_get_time(str, secs_r, error_r)
+#endif
 
 struct mail_user;
 struct master_service;

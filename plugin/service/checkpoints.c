@@ -328,7 +328,7 @@ int checkpoints_init(struct team_service *service,
 		return -1;
 	}
 	checkpoints->to_write = timeout_add(
-		service->set->team_checkpoint_interval * 1000,
+		service->set->checkpoint_interval * 1000,
 		checkpoints_write, checkpoints);
 	checkpoints->to_send = timeout_add(CHECKPOINTS_SEND_MSECS,
 					   checkpoints_send, checkpoints);

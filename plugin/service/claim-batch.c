@@ -185,7 +185,7 @@ static void claim_batch_request(struct claim_batch *batch)
 		t_strdup_printf("%d", shipper_node_id(service->shipper)),
 		str_c(arrays[0]), str_c(arrays[1]), str_c(arrays[2]),
 		str_c(arrays[3]), str_c(arrays[4]), str_c(arrays[5]),
-		t_strdup_printf("%u", service->set->team_claim_time)
+		t_strdup_printf("%u", service->set->claim_time)
 	};
 
 	pg_conn_request(service->requests, "claim_batch", params,

@@ -122,7 +122,7 @@ claim_take_request(struct claim_request *creq, const char *node,
 	const char *params[] = {
 		node, creq->guid, dec2str(creq->uidvalidity), creq->colleague,
 		creq->session, multirange,
-		dec2str(creq->client->service->set->team_claim_time),
+		dec2str(creq->client->service->set->claim_time),
 		creq->op == TEAM_CLAIM_DRAFT ? "t" : "f"
 	};
 
@@ -140,7 +140,7 @@ claim_give_request(struct claim_request *creq, const char *node,
 		creq->to != NULL ? creq->to : creq->colleague,
 		/* the new holder's session isn't this one */
 		creq->to != NULL ? NULL : creq->session, multirange,
-		dec2str(creq->client->service->set->team_claim_time)
+		dec2str(creq->client->service->set->claim_time)
 	};
 
 	claim_statement(creq, "claim_give", params, N_ELEMENTS(params));

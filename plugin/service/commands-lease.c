@@ -126,7 +126,7 @@ void command_renew(struct client *client, struct session *session,
 {
 	struct team_service *service = client->service;
 	struct box *box = box_find(service->boxes, req->guid, req->uidvalidity);
-	unsigned int lease = service->set->team_claim_time;
+	unsigned int lease = service->set->claim_time;
 	int64_t now = state_now();
 	struct lease_request *lreq;
 	struct box_claim *claim;

@@ -23,8 +23,8 @@ static const struct setting_define team_setting_defines[] = {
 	DEF(STR_NOVARS, team_journal_dir),
 	DEF(STR_NOVARS, team_fsync),
 	DEF(STR_NOVARS, team_commit),
-	DEF(TIME, team_claim_time),
-	DEF(TIME, team_checkpoint_interval),
+	DEF(STR_NOVARS, team_claim_time),
+	DEF(STR_NOVARS, team_checkpoint_interval),
 	DEF(STR_NOVARS, team_checkpoint_command),
 	DEF(STR_NOVARS, team_trusted_users),
 
@@ -37,8 +37,8 @@ static const struct team_settings team_default_settings = {
 	.team_journal_dir = "/var/lib/dovecot/team",
 	.team_fsync = "optimized",
 	.team_commit = "local",
-	.team_claim_time = 30*60,
-	.team_checkpoint_interval = 60,
+	.team_claim_time = "30 mins",
+	.team_checkpoint_interval = "1 mins",
 	.team_checkpoint_command = "",
 	.team_trusted_users = "",
 };
@@ -75,8 +75,27 @@ team_settings_one_of(const char *key, const char *value, const char *choices,
 	return FALSE;
 }
 
-bool team_settings_verify(const struct team_settings *set,
-			  const char **error_r)
+/* Nor SET_TIME, for the same reason. */
+static bool
+team_settings_time(const char *key, const char *value, unsigned int max,
+		   const char *max_text, unsigned int *secs_r,
+		   const char **error_r)
+{
+	const char *error;
+
+	if (compat_parse_time(value, secs_r, &error) < 0) {
+		*error_r = t_strdup_printf("%s: %s", key, error);
+		return FALSE;
+	}
+	if (*secs_r < 1 || *secs_r > max) {
+		*error_r = t_strdup_printf("%s: must be between 1 second and "
+			"%s, not \"%s\"", key, max_text, value);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+bool team_settings_verify(struct team_settings *set, const char **error_r)
 {
 	if (set->team_node[0] != '\0' &&
 	    !team_node_name_is_valid(set->team_node)) {
@@ -90,19 +109,14 @@ bool team_settings_verify(const struct team_settings *set,
 			"absolute path", set->team_journal_dir);
 		return FALSE;
 	}
-	if (set->team_claim_time < 1 || set->team_claim_time > CLAIM_TIME_MAX) {
-		*error_r = t_strdup_printf("team_claim_time: must be between "
-			"1 second and 30 days, not %u seconds",
-			set->team_claim_time);
+	if (!team_settings_time("team_claim_time", set->team_claim_time,
+				CLAIM_TIME_MAX, "30 days", &set->claim_time,
+				error_r) ||
+	    !team_settings_time("team_checkpoint_interval",
+				set->team_checkpoint_interval,
+				CHECKPOINT_INTERVAL_MAX, "1 day",
+				&set->checkpoint_interval, error_r))
 		return FALSE;
-	}
-	if (set->team_checkpoint_interval < 1 ||
-	    set->team_checkpoint_interval > CHECKPOINT_INTERVAL_MAX) {
-		*error_r = t_strdup_printf("team_checkpoint_interval: must be "
-			"between 1 second and 1 day, not %u seconds",
-			set->team_checkpoint_interval);
-		return FALSE;
-	}
 	if (set->team_checkpoint_command[0] != '\0' &&
 	    set->team_checkpoint_command[0] != '/') {
 		*error_r = t_strdup_printf("team_checkpoint_command: \"%s\" "

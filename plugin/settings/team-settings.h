@@ -18,14 +18,17 @@ struct team_settings {
 	const char *team_fsync;
 	/* local, remote */
 	const char *team_commit;
-	/* seconds */
-	unsigned int team_claim_time;
-	/* seconds between checkpoints, while there is anything new */
-	unsigned int team_checkpoint_interval;
+	const char *team_claim_time;
+	/* between checkpoints, while there is anything new */
+	const char *team_checkpoint_interval;
 	/* program that is given each signed note, or "" */
 	const char *team_checkpoint_command;
 	/* system users whose processes may act for every colleague */
 	const char *team_trusted_users;
+
+	/* made of the above, seconds */
+	unsigned int claim_time;
+	unsigned int checkpoint_interval;
 };
 
 extern const struct setting_parser_info team_setting_parser_info;
@@ -33,9 +36,9 @@ extern const struct setting_parser_info team_setting_parser_info;
 /* Longest node name. */
 #define TEAM_NODE_NAME_MAX 100
 
-/* Checks the values. Returns false and an error that names the setting. */
-bool team_settings_verify(const struct team_settings *set,
-			  const char **error_r);
+/* Checks the values and fills what is made of them. Returns false and an error
+   that names the setting. */
+bool team_settings_verify(struct team_settings *set, const char **error_r);
 /* Is the name usable for a node? */
 bool team_node_name_is_valid(const char *name);
 

@@ -51,7 +51,7 @@ START_TEST(test_defaults)
 	ck_assert_str_eq(set.team_journal_dir, "/var/lib/dovecot/team");
 	ck_assert_str_eq(set.team_fsync, "optimized");
 	ck_assert_str_eq(set.team_commit, "local");
-	ck_assert_uint_eq(set.team_claim_time, 30*60);
+	ck_assert_uint_eq(set.claim_time, 30*60);
 }
 END_TEST
 
@@ -72,7 +72,7 @@ START_TEST(test_values)
 	ck_assert_str_eq(set.team_node, "mail-1.example.com");
 	ck_assert_str_eq(set.team_fsync, "always");
 	ck_assert_str_eq(set.team_commit, "remote");
-	ck_assert_uint_eq(set.team_claim_time, 7200);
+	ck_assert_uint_eq(set.claim_time, 7200);
 }
 END_TEST
 
@@ -92,6 +92,9 @@ static const struct {
 	{ "team_fsync=sometimes", "team_fsync" },
 	{ "team_commit=both", "team_commit" },
 	{ "team_claim_time=x", "team_claim_time" },
+	{ "team_claim_time=", "team_claim_time" },
+	{ "team_checkpoint_interval=5 parsecs", "team_checkpoint_interval" },
+	{ "team_checkpoint_interval=2 days", "team_checkpoint_interval" },
 };
 
 START_TEST(test_bad)
