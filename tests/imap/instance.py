@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import re
 import shlex
 import shutil
@@ -25,12 +26,15 @@ import imapsession  # noqa: E402
 
 
 def free_port():
-    """A port P on loopback where P+1 is free as well."""
+    """A port P on loopback where P+1 is free as well, and that no outgoing
+    connection is given before Dovecot listens on it."""
+    with open('/proc/sys/net/ipv4/ip_local_port_range') as f:
+        end = max(int(f.read().split()[0]), 12000)
     while True:
+        port = random.randrange(10200, end - 1)
         with socket.socket() as first, socket.socket() as second:
-            first.bind(('127.0.0.1', 0))
-            port = first.getsockname()[1]
             try:
+                first.bind(('127.0.0.1', port))
                 second.bind(('127.0.0.1', port + 1))
             except OSError:
                 continue
