@@ -210,7 +210,7 @@ void team_mail_update_pvt_flags(struct mail *mail, enum modify_type modify_type,
 		MAIL_INDEX_MAIL_FLAG_UPDATE_MODSEQ);
 }
 
-static struct mail_keywords *
+struct mail_keywords *
 team_pvt_keywords_create(struct team_mailbox *tbox,
 			 const ARRAY_TYPE(keyword_indexes) *indexes)
 {
@@ -229,31 +229,45 @@ team_pvt_keywords_create(struct team_mailbox *tbox,
 						       &pvt);
 }
 
-void team_mail_update_pvt_keywords(struct mail *mail,
-				   enum modify_type modify_type,
-				   const ARRAY_TYPE(keyword_indexes) *indexes)
+static void team_mail_forget_keywords(struct mail *mail)
 {
-	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(mail->box);
 	struct index_mail_data *data = &((struct index_mail *)mail)->data;
-	struct mail_keywords *keywords;
-	uint32_t seq = team_mail_pvt_seq(mail);
 
 	if (array_is_created(&data->keyword_indexes))
 		array_free(&data->keyword_indexes);
 	/* not freed: somebody may still look at it */
 	i_zero(&data->keywords);
+}
+
+void team_mail_set_pvt_keywords(struct mail *mail, uint32_t seq,
+				enum modify_type modify_type,
+				struct mail_keywords *keywords)
+{
+	team_mail_forget_keywords(mail);
+	mail_index_update_keywords(mail->transaction->itrans_pvt, seq,
+				   modify_type, keywords);
+	mail_index_update_flags(mail->transaction->itrans, mail->seq,
+		MODIFY_ADD, (enum mail_flags)
+		MAIL_INDEX_MAIL_FLAG_UPDATE_MODSEQ);
+}
+
+void team_mail_update_pvt_keywords(struct mail *mail,
+				   enum modify_type modify_type,
+				   const ARRAY_TYPE(keyword_indexes) *indexes)
+{
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(mail->box);
+	struct mail_keywords *keywords;
+	uint32_t seq = team_mail_pvt_seq(mail);
+
 	if (seq == 0) {
+		team_mail_forget_keywords(mail);
 		/* it comes from PostgreSQL when the private index is back */
 		tbox->stale = tbox->refetch = TRUE;
 		return;
 	}
 	keywords = team_pvt_keywords_create(tbox, indexes);
-	mail_index_update_keywords(mail->transaction->itrans_pvt, seq,
-				   modify_type, keywords);
+	team_mail_set_pvt_keywords(mail, seq, modify_type, keywords);
 	mail_index_keywords_unref(&keywords);
-	mail_index_update_flags(mail->transaction->itrans, mail->seq,
-		MODIFY_ADD, (enum mail_flags)
-		MAIL_INDEX_MAIL_FLAG_UPDATE_MODSEQ);
 }
 
 /*

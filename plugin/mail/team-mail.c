@@ -14,17 +14,6 @@
 struct team_mail_module team_mail_module =
 	MODULE_CONTEXT_INIT(&mail_module_register);
 
-static struct team_change *
-team_mail_begin_change(struct team_transaction *tt, struct mail *mail)
-{
-	if (tt->change_uid != mail->uid) {
-		team_transaction_end_change(tt);
-		team_transaction_add_message(tt, mail, FALSE);
-		tt->change_uid = mail->uid;
-	}
-	return &tt->change;
-}
-
 /* The client must be told that the message is not as it asked for. */
 static void team_mail_correct(struct team_transaction *tt, struct mail *mail)
 {
@@ -138,7 +127,7 @@ team_mail_update_flags(struct mail *_mail, enum modify_type modify_type,
 	if (add == 0 && remove == 0)
 		return;
 
-	change = team_mail_begin_change(tt, _mail);
+	change = team_transaction_begin_change(tt, _mail);
 	change->pvt_add |= add & private_flags;
 	change->pvt_remove |= remove & private_flags;
 	change->add |= add & ENUM_NEGATE(private_flags);
@@ -337,7 +326,7 @@ team_keyword_update_apply(struct team_keyword_update *update)
 	    array_count(&update->pvt_add) == 0 &&
 	    array_count(&update->pvt_remove) == 0)
 		return;
-	change = team_mail_begin_change(tt, update->mail);
+	change = team_transaction_begin_change(tt, update->mail);
 	if (array_count(&update->add) > 0) {
 		change->add_keywords = team_keyword_update_names(
 			update, &update->add, change->add_keywords);
@@ -371,16 +360,20 @@ team_mail_update_keywords(struct mail *_mail, enum modify_type modify_type,
 	struct mail_private *mail = (struct mail_private *)_mail;
 	union mail_module_context *mmail = TEAM_MAIL_CONTEXT_REQUIRE(mail);
 	struct team_keyword_update update;
+	struct team_transaction *tt;
 	unsigned int i;
 
 	if (_mail->saving) {
 		mmail->super.update_keywords(_mail, modify_type, keywords);
 		return;
 	}
+	tt = team_transaction_get(_mail->transaction);
+	team_mailbox_touch(_mail);
+	if (team_keyword_plan_update(tt, _mail, modify_type, keywords))
+		return;
 	T_BEGIN {
 		i_zero(&update);
-		update.tt = team_transaction_get(_mail->transaction);
-		team_mailbox_touch(_mail);
+		update.tt = tt;
 		update.mail = _mail;
 		update.names = mail_index_get_keywords(_mail->box->index);
 		update.old = team_mail_keywords_now(_mail);

@@ -58,6 +58,17 @@ void team_transaction_add_message(struct team_transaction *tt,
  * Grouping
  */
 
+struct team_change *
+team_transaction_begin_change(struct team_transaction *tt, struct mail *mail)
+{
+	if (tt->change_uid != mail->uid) {
+		team_transaction_end_change(tt);
+		team_transaction_add_message(tt, mail, FALSE);
+		tt->change_uid = mail->uid;
+	}
+	return &tt->change;
+}
+
 void team_change_init(struct team_change *change)
 {
 	i_zero(change);
@@ -65,15 +76,22 @@ void team_change_init(struct team_change *change)
 	change->pvt_add_keywords = change->pvt_remove_keywords = "";
 }
 
+/* Most often they are the same strings. */
+static bool team_names_equal(const char *names1, const char *names2)
+{
+	return names1 == names2 || strcmp(names1, names2) == 0;
+}
+
 static bool
 team_change_equals(const struct team_change *c1, const struct team_change *c2)
 {
 	return c1->pvt_add == c2->pvt_add && c1->pvt_remove == c2->pvt_remove &&
 		c1->add == c2->add && c1->remove == c2->remove &&
-		strcmp(c1->add_keywords, c2->add_keywords) == 0 &&
-		strcmp(c1->remove_keywords, c2->remove_keywords) == 0 &&
-		strcmp(c1->pvt_add_keywords, c2->pvt_add_keywords) == 0 &&
-		strcmp(c1->pvt_remove_keywords, c2->pvt_remove_keywords) == 0;
+		team_names_equal(c1->add_keywords, c2->add_keywords) &&
+		team_names_equal(c1->remove_keywords, c2->remove_keywords) &&
+		team_names_equal(c1->pvt_add_keywords, c2->pvt_add_keywords) &&
+		team_names_equal(c1->pvt_remove_keywords,
+				 c2->pvt_remove_keywords);
 }
 
 static bool team_change_is_empty(const struct team_change *change)

@@ -21,6 +21,8 @@ struct team_search_arg {
 struct team_search {
 	union mail_search_module_context module_ctx;
 	ARRAY(struct team_search_arg) args;
+	/* for MOVE */
+	bool moving;
 	/* they are others right now */
 	bool swapped;
 };
@@ -66,6 +68,15 @@ team_search_find_uids(struct mailbox_transaction_context *t,
 	}
 }
 
+static struct team_search *team_search_get(struct team_search **search)
+{
+	if (*search == NULL) {
+		*search = i_new(struct team_search, 1);
+		i_array_init(&(*search)->args, 4);
+	}
+	return *search;
+}
+
 static void
 team_search_collect(struct team_search **search,
 		    struct mailbox_transaction_context *t,
@@ -85,11 +96,7 @@ team_search_collect(struct team_search **search,
 		    keywords->count != 1 ||
 		    !team_keyword_index_is_private(tbox, keywords->idx[0]))
 			continue;
-		if (*search == NULL) {
-			*search = i_new(struct team_search, 1);
-			i_array_init(&(*search)->args, 4);
-		}
-		sarg = array_append_space(&(*search)->args);
+		sarg = array_append_space(&team_search_get(search)->args);
 		sarg->arg = args;
 		i_array_init(&sarg->uids, 32);
 		T_BEGIN {
@@ -114,6 +121,8 @@ team_search_init(struct mailbox_transaction_context *t,
 	ctx = tbox->module_ctx.super.search_init(t, args, sort_program,
 						 wanted_fields, wanted_headers);
 	team_search_collect(&search, t, args->args);
+	if (team_transaction_is(t, "MOVE"))
+		team_search_get(&search)->moving = TRUE;
 	if (search != NULL)
 		MODULE_CONTEXT_SET(ctx, team_storage_module, search);
 	return ctx;
@@ -209,11 +218,12 @@ team_search_next_nonblock(struct mail_search_context *ctx,
 			  struct mail **mail_r, bool *tryagain_r)
 {
 	struct mailbox_transaction_context *t = ctx->transaction;
+	struct team_search *search = TEAM_SEARCH_CONTEXT(ctx);
 
 	while (team_search_super_next(ctx, mail_r, tryagain_r)) {
 		/* MOVE never sees the messages that it may not move: then its
 		   answer fits what it did */
-		if (!team_transaction_is(t, "MOVE") ||
+		if (search == NULL || !search->moving ||
 		    !team_transaction_refuses_move(team_transaction_get(t),
 						   (*mail_r)->uid))
 			return TRUE;

@@ -203,6 +203,7 @@ struct team_transaction {
 	   changes its flags and then its keywords */
 	uint32_t change_uid;
 	struct team_change change;
+	struct team_keyword_plan *keyword_plan;
 
 	ARRAY(struct team_change) changes;
 	ARRAY(struct team_save_group) saves;
@@ -317,6 +318,15 @@ uint32_t team_mail_pvt_seq(struct mail *mail);
    nobody else is touched. */
 void team_mail_update_pvt_flags(struct mail *mail, enum modify_type modify_type,
 				enum mail_flags flags);
+/* The private index's keywords for these numbers of the shared index. */
+struct mail_keywords *
+team_pvt_keywords_create(struct team_mailbox *tbox,
+			 const ARRAY_TYPE(keyword_indexes) *indexes);
+/* Changes private keywords of the message that has this sequence in the
+   transaction's private view. */
+void team_mail_set_pvt_keywords(struct mail *mail, uint32_t seq,
+				enum modify_type modify_type,
+				struct mail_keywords *keywords);
 /* Changes private keywords, given as numbers of the shared index. */
 void team_mail_update_pvt_keywords(struct mail *mail,
 				   enum modify_type modify_type,
@@ -329,6 +339,14 @@ void team_save_take_keywords(struct mail_save_context *ctx,
 int team_save_apply_keywords(struct team_mailbox *tbox,
 			     const ARRAY_TYPE(team_save_keywords) *keywords,
 			     const ARRAY_TYPE(seq_range) *saved_uids);
+
+/* team-keyword-plan.c */
+/* Changes the keywords if that is simple. Returns FALSE if it isn't and nothing
+   was changed. */
+bool team_keyword_plan_update(struct team_transaction *tt, struct mail *mail,
+			      enum modify_type modify_type,
+			      struct mail_keywords *keywords);
+void team_keyword_plan_free(struct team_transaction *tt);
 
 /* team-search.c */
 void team_search_hooks(struct mailbox_vfuncs *v);
@@ -356,6 +374,9 @@ bool team_transaction_is(struct mailbox_transaction_context *t,
 void team_transaction_add_message(struct team_transaction *tt,
 				  struct mail *mail, bool force);
 void team_change_init(struct team_change *change);
+/* The change of this message, which ends when another one's begins. */
+struct team_change *
+team_transaction_begin_change(struct team_transaction *tt, struct mail *mail);
 /* The change of one message is complete: joins it with its like. */
 void team_transaction_end_change(struct team_transaction *tt);
 /* Appends the records of all that the transaction does but saving, each a

@@ -114,6 +114,7 @@ bool team_transaction_may_keywords(struct team_transaction *tt)
 static void team_transaction_free(struct team_transaction *tt)
 {
 	tt->tuser->moved_mail = NULL;
+	team_keyword_plan_free(tt);
 	team_claim_moves_end(tt);
 	team_transaction_unguard(tt);
 	pool_unref(&tt->pool);

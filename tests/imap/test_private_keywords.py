@@ -224,3 +224,31 @@ def test_never_in_the_shared_files(server, box):
                 if b'my-hidden-name' in f.read():
                     found.append(os.path.join(folder, name))
     assert not found
+
+
+def test_some_of_the_messages_have_some_of_them(box):
+    """One STORE that means something else for every message."""
+    alice, bob = box.people('alice', 'bob')
+    one, two, three = box.uids
+    store(alice, one, '+FLAGS', 'my-a')
+    store(alice, two, '+FLAGS', 'my-a my-b')
+    store(alice, '%d:%d' % (one, three), '+FLAGS', r'my-b my-a \Answered \Flagged')
+    for uid in box.uids:
+        assert flags_of(alice, uid) == {'my-a', 'my-b', '\\Answered', '\\Flagged'}
+    store(alice, '%d,%d' % (one, two), '-FLAGS', 'my-a')
+    store(alice, '%d:%d' % (one, three), '-FLAGS', r'my-a my-b \Flagged')
+    for uid in box.uids:
+        assert flags_of(alice, uid) == {'\\Answered'}
+        assert refreshed(bob, uid) == {'\\Answered'}
+    box.server.all_shipped()
+    changes = {uid: [(row['detail'].get('added', ''), row['detail'].get('removed', ''))
+                     for row in box.server.audit(
+                         "action = 'flag' AND mailbox = %s AND uid = %s AND colleague = 'alice'",
+                         (box.name, uid))] for uid in box.uids}
+
+    def names(texts):
+        return [[set(text.split()) for text in pair] for pair in texts]
+    assert names(changes[two]) == [
+        [{'my-a', 'my-b'}, set()], [{'\\Answered', '\\Flagged'}, set()],
+        [set(), {'my-a'}], [set(), {'my-b', '\\Flagged'}]]
+    assert names(changes[three])[0] == [{'my-a', 'my-b', '\\Answered', '\\Flagged'}, set()]
