@@ -24,10 +24,21 @@ bool client_output_is_full(struct client *client)
 		CLIENT_OUTPUT_FULL;
 }
 
+static void client_uncork(struct client *client)
+{
+	timeout_remove(&client->to_uncork);
+	o_stream_uncork(client->conn.output);
+}
+
+/* Answers to what was journalled together go out together. */
 static void client_send(struct client *client, string_t *str)
 {
 	if (client->closed)
 		return;
+	if (client->to_uncork == NULL && !o_stream_is_corked(client->conn.output)) {
+		o_stream_cork(client->conn.output);
+		client->to_uncork = timeout_add_short(0, client_uncork, client);
+	}
 	str_append_c(str, '\n');
 	o_stream_nsend(client->conn.output, str_data(str), str_len(str));
 }

@@ -386,6 +386,8 @@ static void client_destroy(struct connection *conn)
 	if (client->query != NULL)
 		command_query_abort(client);
 	client_push_remove(client);
+	timeout_remove(&client->to_uncork);
+	o_stream_uncork(client->conn.output);
 	while (client->sessions != NULL) {
 		session_free(&client->sessions, client->sessions);
 		clients_service->sessions_count--;

@@ -27,6 +27,8 @@ struct client {
 	bool closed;
 	bool push_pending;
 	bool halted;
+	/* output is held back until the ioloop's round is over */
+	struct timeout *to_uncork;
 
 	struct session *sessions;
 	unsigned int sessions_count;

@@ -135,6 +135,23 @@ static void send_invalid(struct client *client, const struct team_request *req,
 	client_send_no(client, req->id, TEAM_CODE_INVALID, error);
 }
 
+/* Refuses what is begun without room for it and its end: TRUE if it did. */
+static bool refuse_without_room(struct client *client,
+				const struct team_request *req)
+{
+	const char *const *field, *error;
+	size_t size = 1024;
+
+	for (field = req->fields; *field != NULL; field++)
+		size += strlen(*field);
+	error = journal_check_room(client->service->journal, size);
+	if (error == NULL)
+		return FALSE;
+	answer_staged(client);
+	client_send_no(client, req->id, TEAM_CODE_JOURNAL, error);
+	return TRUE;
+}
+
 /* Answers a request that has been carried out before. Returns TRUE if it
    was. */
 static bool request_is_done(struct client *client,
@@ -256,7 +273,7 @@ void command_event(struct client *client, struct session *session,
 	char *copy;
 	bool erase;
 
-	if (request_is_done(client, req))
+	if (request_is_done(client, req) || refuse_without_room(client, req))
 		return;
 	i_zero(&entry);
 	entry.type = JOURNAL_ENTRY_RECORDS;
@@ -295,7 +312,7 @@ void command_prepare(struct client *client, struct session *session,
 	struct journal_entry entry;
 	const char *error;
 
-	if (request_is_done(client, req))
+	if (request_is_done(client, req) || refuse_without_room(client, req))
 		return;
 	if (strcmp(service->set->team_commit, "remote") == 0 &&
 	    !shipper_is_connected(service->shipper)) {

@@ -38,6 +38,8 @@ struct journal {
 	ARRAY_TYPE(journal_segment) segments;
 	/* size of what counts in the last segment */
 	uint64_t offset;
+	/* up to where the disk's space is kept for the last segment */
+	uint64_t reserved;
 	/* number of the next record */
 	uint64_t next_seq;
 	uint64_t shipped_seq;
@@ -65,7 +67,8 @@ struct journal {
 	uint64_t fail_since;
 	char *fail_error;
 	unsigned int fail_count;
-	bool fail_gap_staged;
+	/* what room is left is for what has been begun */
+	bool fail_room;
 };
 
 /* Recovery: reads all segments, mends them, fills in segments, offset,

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Staging, writing and syncing, and what happens when that fails. */
 
+/* fallocate() */
+#ifndef _GNU_SOURCE
+#  define _GNU_SOURCE
+#endif
 #include "team-common.h"
 #include "array.h"
 #include "buffer.h"
@@ -12,16 +16,68 @@
 #include "journal-gap.h"
 #include "journal-private.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+/* Kept free for the ends of what has been begun. */
+#define JOURNAL_ROOM (256*1024)
+/* more than that, not to ask every time */
+#define JOURNAL_ROOM_AHEAD (64*1024)
 #define JOURNAL_SYNC_MSECS 1000
 #define JOURNAL_PROBE_MSECS 1000
+
+/* ---- room ---- */
+
+/* Keeps the disk's space for that much more. Returns 0 or -1 with errno. */
+static int journal_reserve(struct journal *journal, size_t size)
+{
+	uint64_t end = journal->offset + journal->stage->used + size +
+		JOURNAL_ROOM;
+
+	if (end <= journal->reserved)
+		return 0;
+	end += JOURNAL_ROOM_AHEAD;
+	if (fallocate(journal->fd, FALLOC_FL_KEEP_SIZE, (off_t)journal->offset,
+		      (off_t)(end - journal->offset)) < 0) {
+		if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINTR)
+			return -1;
+		/* then it can't be known before */
+	}
+	journal->reserved = end;
+	return 0;
+}
+
+static void journal_fail(struct journal *journal, const char *error);
+
+const char *journal_check_room(struct journal *journal, size_t size)
+{
+	if (!journal->fail_room) {
+		/* its end is at least as long */
+		if (journal_reserve(journal, size * 2) == 0)
+			return NULL;
+		journal_fail(journal, t_strdup_printf(
+			"no room for %s: %m",
+			journal_last_segment(journal)->path));
+		journal->fail_room = TRUE;
+	}
+	journal->fail_count++;
+	return journal->fail_error;
+}
 
 /* ---- failing ---- */
 
 static void journal_probe(struct journal *journal)
 {
 	timeout_remove(&journal->to_probe);
+	if (journal->fail_room) {
+		if (array_count(&journal->ops) > 0 ||
+		    journal_reserve(journal, 0) < 0) {
+			journal->to_probe = timeout_add(JOURNAL_PROBE_MSECS,
+							journal_probe, journal);
+			return;
+		}
+		journal->fail_room = FALSE;
+	}
 	if (journal->fail_since != 0 && array_count(&journal->ops) == 0)
 		journal_stage_gap(journal, NULL);
 }
@@ -125,7 +181,7 @@ static void journal_stage_begin(struct journal *journal)
 
 	if (journal->need_rotate && journal_rotate(journal, &error) < 0)
 		journal->stage_error = i_strdup(error);
-	if (journal->fail_since != 0) {
+	if (journal->fail_since != 0 && !journal->fail_room) {
 		const char *record = journal_gap_record(journal_now(journal),
 			journal_fail_details(journal));
 		const struct journal_entry entry = {
@@ -211,6 +267,9 @@ static const char *journal_write_stage(struct journal *journal, bool sync)
 		error = t_strdup_printf("fdatasync(%s) failed: %m", path);
 		journal->need_rotate = TRUE;
 	}
+	/* cutting gives back what was reserved */
+	if (error != NULL)
+		journal->reserved = 0;
 	if (error != NULL && ftruncate(journal->fd, journal->offset) < 0) {
 		i_error("ftruncate(%s) failed: %m", path);
 		/* don't append behind what isn't valid */
@@ -232,7 +291,7 @@ static void journal_written(struct journal *journal, size_t size, bool sync)
 		journal->to_sync = timeout_add(JOURNAL_SYNC_MSECS,
 					       journal_sync_timeout, journal);
 	}
-	if (journal->fail_since != 0)
+	if (journal->fail_since != 0 && !journal->fail_room)
 		journal_recovered(journal);
 }
 

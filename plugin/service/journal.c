@@ -236,6 +236,10 @@ journal_use_segment(struct journal *journal, int fd, uint64_t size)
 {
 	struct journal_segment *segment;
 
+	/* what was reserved isn't needed any more */
+	if (journal->fd != -1 && ftruncate(journal->fd, journal->offset) < 0)
+		i_warning("ftruncate(journal) failed: %m");
+	journal->reserved = 0;
 	i_close_fd(&journal->fd);
 	journal->fd = fd;
 	journal->offset = size;

@@ -76,6 +76,10 @@ const char *journal_get_node(struct journal *journal);
 uint64_t journal_stage(struct journal *journal,
 		       const struct journal_entry *entry, bool sync,
 		       journal_callback_t *callback, void *context);
+/* To be asked before something is begun whose end has to be journalled as well:
+   is there room on the disk for an entry of about that size and what follows
+   it? Returns NULL, or why not. */
+const char *journal_check_room(struct journal *journal, size_t size);
 /* Stages a gap record. */
 void journal_stage_gap(struct journal *journal, const char *const *details);
 /* Writes what is staged and calls the callbacks. */
