@@ -113,6 +113,7 @@ link_installed()
 	[ -x "$libexec/team" ] || die "dovecot-team isn't installed: there is no $libexec/team."
 	mkdir -p "$build/root/modules" "$build/root/share"
 	ln -sfn "$libexec" "$build/root/libexec"
+	ln -sfn /usr/bin "$build/root/bin"
 	ln -sfn /usr/share/dovecot-team "$build/root/share/dovecot-team"
 	ln -sf "$modules"/*_team_plugin.so "$build/root/modules/"
 }
