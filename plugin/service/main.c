@@ -133,6 +133,11 @@ static void main_init(const struct team_settings *set)
 			service.node);
 	}
 	service.boxes = boxes_init();
+	if (pg_conninfo_has_password(set->team_database)) {
+		i_warning("team_database holds a password, which everybody can "
+			  "read who can read Dovecot's settings: put it into a "
+			  "passfile (passfile=...), or use peer authentication");
+	}
 	service.shipper = shipper_init(service.journal, set->team_database);
 	service.state = state_init(&service);
 	if (checkpoints_init(&service, &service.checkpoints, &error) < 0)

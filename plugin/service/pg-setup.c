@@ -44,6 +44,21 @@ PGconn *pg_connect_start(const char *conninfo, const char *name)
 	return pg;
 }
 
+bool pg_conninfo_has_password(const char *conninfo)
+{
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL), *opt;
+	bool found = FALSE;
+
+	for (opt = options; opt != NULL && opt->keyword != NULL; opt++) {
+		if (opt->val != NULL && *opt->val != '\0' &&
+		    (strcmp(opt->keyword, "password") == 0 ||
+		     strcmp(opt->keyword, "sslpassword") == 0))
+			found = TRUE;
+	}
+	PQconninfoFree(options);
+	return found;
+}
+
 const char *pg_error_text(const char *message)
 {
 	char *text = t_strdup_noconst(message), *p;
