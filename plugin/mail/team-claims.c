@@ -11,6 +11,9 @@
 #include "team-reply.h"
 #include "team-storage-private.h"
 
+/* In one request: it takes a fraction of the time that a command waits. */
+#define CLAIM_UIDS_MAX 10000
+
 bool team_mail_is_claimed_by_self(struct team_user *tuser, struct mail *mail)
 {
 	const char *const *keywords = mail_get_keywords(mail);
@@ -28,10 +31,8 @@ team_transaction_add_renewed(struct team_transaction *tt, const char *uids)
 		seq_range_array_merge(&tt->renewed, &set);
 }
 
-/* Removes those that a colleague holds from uids and adds them to held. If claims
-   can't be had now, all are removed and, if held isn't NULL, refused. */
 static void
-team_claim_request(struct team_transaction *tt, const char *op,
+team_claim_request_some(struct team_transaction *tt, const char *op,
 		   ARRAY_TYPE(seq_range) *uids, ARRAY_TYPE(team_claim) *held)
 {
 	struct team_mailbox *tbox = tt->tbox;
@@ -89,6 +90,46 @@ team_claim_request(struct team_transaction *tt, const char *op,
 		seq_range_array_remove(uids, claim.uid);
 		if (held != NULL)
 			array_push_back(held, &claim);
+	}
+}
+
+void team_uids_take(ARRAY_TYPE(seq_range) *uids, unsigned int max,
+		    ARRAY_TYPE(seq_range) *part)
+{
+	const struct seq_range *range;
+	unsigned int left = max;
+
+	array_clear(part);
+	array_foreach(uids, range) {
+		if (range->seq2 - range->seq1 >= left) {
+			if (left > 0) {
+				seq_range_array_add_range(part, range->seq1,
+					range->seq1 + left - 1);
+			}
+			break;
+		}
+		seq_range_array_add_range(part, range->seq1, range->seq2);
+		left -= range->seq2 - range->seq1 + 1;
+	}
+	seq_range_array_remove_seq_range(uids, part);
+}
+
+/* Removes those that a colleague holds from uids and adds them to held. If claims
+   can't be had now, all are removed and, if held isn't NULL, refused. */
+static void
+team_claim_request(struct team_transaction *tt, const char *op,
+		   ARRAY_TYPE(seq_range) *uids, ARRAY_TYPE(team_claim) *held)
+{
+	ARRAY_TYPE(seq_range) rest, part;
+
+	t_array_init(&rest, array_count(uids) + 1);
+	t_array_init(&part, 8);
+	array_append_array(&rest, uids);
+	array_clear(uids);
+	while (array_count(&rest) > 0) {
+		team_uids_take(&rest, CLAIM_UIDS_MAX, &part);
+		team_claim_request_some(tt, op, &part, held);
+		seq_range_array_merge(uids, &part);
 	}
 }
 

@@ -15,6 +15,8 @@
 /* What is guarded at once where the command doesn't name its messages: they
    come in order, so that the next ones need not be asked for singly. */
 #define GUARD_WINDOW 1000
+/* Otherwise so many, which fit into a line in any case. */
+#define GUARD_UIDS_MAX 50000
 
 void team_transaction_search(struct mailbox_transaction_context *t,
 			     const struct mail_search_args *args)
@@ -103,12 +105,16 @@ team_transaction_guard(struct team_transaction *tt,
 static void
 team_transaction_guard_with(struct team_transaction *tt, uint32_t uid)
 {
-	ARRAY_TYPE(seq_range) uids;
+	ARRAY_TYPE(seq_range) uids, rest;
 
 	t_array_init(&uids, 8);
-	if (seq_range_exists(&tt->search_uids, uid))
-		seq_range_array_merge(&uids, &tt->search_uids);
-	else {
+	if (seq_range_exists(&tt->search_uids, uid)) {
+		t_array_init(&rest, array_count(&tt->search_uids) + 1);
+		array_append_array(&rest, &tt->search_uids);
+		if (uid > 1)
+			seq_range_array_remove_range(&rest, 1, uid - 1);
+		team_uids_take(&rest, GUARD_UIDS_MAX, &uids);
+	} else {
 		seq_range_array_add_range(&uids, uid,
 			I_MIN(uid, (uint32_t)-1 - GUARD_WINDOW) + GUARD_WINDOW);
 	}

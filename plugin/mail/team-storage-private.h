@@ -464,6 +464,9 @@ bool team_mail_is_claimed_by_self(struct team_user *tuser, struct mail *mail);
 /* Asks for the claims that the transaction wants and writes the keywords of
    those granted; the others are refused. */
 void team_transaction_claims(struct team_transaction *tt);
+/* Moves the first max messages of uids to part. */
+void team_uids_take(ARRAY_TYPE(seq_range) *uids, unsigned int max,
+		    ARRAY_TYPE(seq_range) *part);
 /* Gives back what the transaction took, since it can't be committed. */
 void team_transaction_release_taken(struct team_transaction *tt);
 /* "claimed-<colleague>" as a keyword. */

@@ -102,8 +102,7 @@ static struct box *claim_request_box(struct claim_request *creq)
 
 /* ---- asking PostgreSQL ---- */
 
-static void
-claim_answer(const struct pg_answer *answer, void *context);
+static pg_callback_t claim_answer, claim_many_answer;
 
 static void
 claim_statement(struct claim_request *creq, const char *statement,
@@ -112,7 +111,8 @@ claim_statement(struct claim_request *creq, const char *statement,
 	/* the notification may come before the answer */
 	claim_request_box(creq)->own_changes++;
 	pg_conn_request(creq->client->service->requests, statement, params,
-			params_count, claim_answer, creq);
+			params_count, strcmp(statement, "claim_many") == 0 ?
+			claim_many_answer : claim_answer, creq);
 }
 
 static void
@@ -126,7 +126,10 @@ claim_take_request(struct claim_request *creq, const char *node,
 		creq->op == TEAM_CLAIM_DRAFT ? "t" : "f"
 	};
 
-	claim_statement(creq, "claim_try", params, N_ELEMENTS(params));
+	/* first those that nobody claims */
+	claim_statement(creq, creq->attempts == 1 &&
+			team_uidset_size(&creq->uids) > 1 ?
+			"claim_many" : "claim_try", params, N_ELEMENTS(params));
 }
 
 static void
@@ -388,6 +391,29 @@ claim_result_row(struct claim_request *creq, struct box *box,
 			  since, until);
 	return strcmp(state, "none") != 0 && strcmp(state, "held") != 0 &&
 		strcmp(state, "guarded") != 0 ? 1 : 0;
+}
+
+static void
+claim_many_answer(const struct pg_answer *answer, void *context)
+{
+	struct claim_request *creq = context;
+	struct box *box = claim_request_box(creq);
+
+	if (answer->error == NULL && PQntuples(answer->result) == 1) {
+		if (claim_many_granted(creq, box, answer->result) < 0)
+			i_error("team.claim_many returned something unexpected");
+		box_push(box, PUSH_CLAIMS, NULL, NULL);
+	} else if (box->own_changes > 0) {
+		/* no notification comes */
+		box->own_changes--;
+	}
+	box_check_unused(box);
+	if (answer->error != NULL)
+		claim_request_fail(creq, answer);
+	else if (creq->uids.count > 0)
+		claim_request_send(creq);
+	else
+		claim_request_finish(creq);
 }
 
 static void

@@ -77,6 +77,13 @@ void claim_journal_drop(struct claim_request *creq);
 void claim_journal_outcome(struct claim_request *creq,
 			   void (*callback)(const char *error, void *context));
 
+/* claim-many.c */
+/* A row of team.claim_many: its set is granted, what is left of the request's
+   has to be asked for by itself. Returns 0 or -1 if it isn't what is
+   expected. */
+int claim_many_granted(struct claim_request *creq, struct box *box,
+		       const PGresult *result);
+
 /* claim-batch.c */
 /* Can it go with others? */
 bool claim_batch_takes(const struct claim_request *creq);

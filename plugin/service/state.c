@@ -39,6 +39,8 @@ static const struct pg_statement state_statements[] = {
 	{ "claim_batch",
 	  "SELECT n, since, until "
 	  "FROM team.claim_batch($1, $2, $3, $4, $5, $6, $7, $8)" },
+	{ "claim_many", "SELECT uids, since, until "
+	  "FROM team.claim_many($1, $2, $3, $4, $5, $6, $7, $8)" },
 	{ "claim_drop",
 	  "SELECT uid, state, holder, since, until "
 	  "FROM team.claim_drop($1, $2, $3, $4, $5)" },
@@ -94,7 +96,6 @@ struct claims_refresh {
 	char *guid;
 	uint32_t uidvalidity;
 };
-
 
 static void state_lapse(struct state *state);
 static void claims_refresh(struct state *state, struct box *box);

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- Claims in batches, claims because of drafts, and what happens under a guard.
 BEGIN;
-SELECT plan(18);
+SELECT plan(21);
 
 CREATE TEMP TABLE n AS SELECT tt.node('cb1') AS a;
 SELECT team.sync_mailbox(tt.guid('One'), 1, 'Team/One'),
@@ -71,6 +71,18 @@ SELECT is(pg_temp.drop('bob', '{[1,50]}'), NULL, 'what he claimed stays');
 SELECT is(pg_temp.drop('alice', '{[1,50]}'), '30 released, 31 released',
 	'only drafts'' claims end with them');
 SELECT is(pg_temp.drop('alice', '{[1,50]}'), NULL, 'once');
+
+-- Many for one colleague.
+CREATE FUNCTION pg_temp.many(p_colleague text, p_uids int8multirange)
+RETURNS text LANGUAGE sql AS $$
+	SELECT uids FROM team.claim_many((SELECT a FROM n), tt.guid('One'), 1,
+		p_colleague, 's', p_uids, 600, false)
+$$;
+SELECT is(pg_temp.many('alice', '{[1,9],[12,40]}'),
+	'{[6,7),[8,10),[23,32),[33,41)}',
+	'those that nobody claims or guards');
+SELECT is(pg_temp.many('alice', '{[1,9]}'), NULL, 'once');
+SELECT is(pg_temp.try('alice', '{[8,8]}'), '8 renewed alice', 'they are hers');
 
 -- A mailbox that a claim brought gets its name later.
 SELECT FROM team.guard_begin(tt.guid('Late'), 1, 'bob', '{[1,1]}', 60);

@@ -71,7 +71,7 @@ SELECT results_eq($$SELECT p.proname::text COLLATE "default" FROM pg_proc p
 	ARRAY['add_note', 'audit_search', 'audit_show', 'claim_batch',
 	      'claim_drop', 'claim_free',
 	      'claim_give', 'claim_guard', 'claim_lapse', 'claim_logout',
-	      'claim_release', 'claim_renew', 'claim_take', 'claim_try', 'claims',
+	      'claim_many', 'claim_release', 'claim_renew', 'claim_take', 'claim_try', 'claims',
 	      'export_nodes', 'export_notes', 'export_records', 'guard_begin',
 	      'guard_end', 'hello', 'ingest', 'ingest_batch', 'mailbox_find',
 	      'message_find', 'reply_check',
