@@ -69,6 +69,11 @@ AC_DEFUN([TEAM_COMPAT_PROBES], [
 ], [struct mail_user *user = NULL; return user->conn.end_client_tls_secured;],
    [struct mail_user *user = NULL; return user->conn.ssl_secured;])
 
+  TEAM_PROBE([HAVE_ACL_BACKEND_VFUNCS_POINTER], [functions of ACL backends behind a pointer], [
+#include "acl-api-private.h"
+], [struct acl_backend *backend = NULL; return backend->v->object_update == NULL;],
+   [struct acl_backend *backend = NULL; return backend->v.object_update == NULL;])
+
   CPPFLAGS=$team_save_CPPFLAGS
   CFLAGS=$team_save_CFLAGS
 ])

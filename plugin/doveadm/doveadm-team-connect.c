@@ -8,39 +8,17 @@
 #include "doveadm-team.h"
 #include "team-protocol.h"
 #include "team-client.h"
+#include "team-operator.h"
 
-#include <pwd.h>
 #include <signal.h>
-#include <unistd.h>
-
-/* The person at the terminal: sudo and su change the uid, the login stays. */
-static const char *doveadm_team_login(void)
-{
-	const char *name;
-	struct passwd *pw;
-
-	if ((name = getlogin()) != NULL && *name != '\0')
-		return t_strdup(name);
-	if (geteuid() == 0 && (name = getenv("SUDO_USER")) != NULL &&
-	    *name != '\0')
-		return name;
-	if ((pw = getpwuid(getuid())) != NULL)
-		return t_strdup(pw->pw_name);
-	return t_strdup_printf("uid-%s", dec2str(getuid()));
-}
 
 static void
 doveadm_team_session_info(const struct doveadm_cmd_context *cctx,
 			  struct team_session_info *info_r)
 {
-	const char *who;
-
 	i_zero(info_r);
-	/* over the network there is only doveadm's own password: nobody is
-	   known but the address */
-	who = cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI ?
-		doveadm_team_login() : "network";
-	info_r->colleague = t_strconcat("doveadm:", who, NULL);
+	info_r->colleague = team_operator_doveadm(
+		cctx->conn_type != DOVEADM_CONNECTION_TYPE_CLI);
 	info_r->service = "doveadm";
 	if (cctx->remote_ip.family != 0)
 		info_r->ip = net_ip2addr(&cctx->remote_ip);

@@ -26,6 +26,8 @@ struct imap_team_client {
 	union imap_module_context module_ctx;
 	/* the user has a team namespace */
 	bool active;
+	/* what of it was recorded before this command */
+	unsigned int failures;
 };
 
 static MODULE_CONTEXT_DEFINE_INIT(imap_team_module,
@@ -179,7 +181,10 @@ imap_team_send_tagline(struct client_command_context *cmd, const char *data)
 	if (array_count(refusals) > 0) {
 		imap_team_send_truth(client, refusals);
 		data = imap_team_refusal_reply(name, data, refusals);
-	}
+	} else if (team_user_failures(client->user) == tc->failures) T_BEGIN {
+		imap_team_command_failed(cmd, data);
+	} T_END;
+	tc->failures = team_user_failures(client->user);
 	imap_team_send_alerts(client);
 	if (imap_team_selects(name))
 		team_user_selected(client->user, client->mailbox);

@@ -25,6 +25,7 @@ void team_transaction_search(struct mailbox_transaction_context *t,
 	struct team_transaction *tt;
 
 	if (!team_transaction_is(t, "STORE") &&
+	    !team_transaction_is(t, "COPY") &&
 	    !team_transaction_is(t, "MOVE") &&
 	    !team_transaction_is(t, "EXPUNGE") &&
 	    !team_transaction_is(t, "CLOSE"))
@@ -156,17 +157,18 @@ void team_transaction_refuse(struct team_transaction *tt, uint32_t uid,
 	team_user_add_refusal(tt->tuser, &refusal);
 }
 
-bool team_transaction_refuses_move(struct team_transaction *tt, uint32_t uid)
+bool team_transaction_refuses_move(struct team_transaction *tt,
+				   struct mail *mail)
 {
 	const struct team_claim *claim;
 
 	if ((tt->tuser->set->protects & TEAM_PROTECTS_MOVE) == 0)
 		return FALSE;
-	claim = team_transaction_held(tt, uid);
+	claim = team_transaction_held(tt, mail->uid);
 	if (claim == NULL)
 		return FALSE;
-	seq_range_array_add(&tt->refused_moves, uid);
-	team_transaction_refuse(tt, uid, claim);
+	team_transaction_deny(tt, mail, "move", NULL, claim->holder);
+	team_transaction_refuse(tt, mail->uid, claim);
 	return TRUE;
 }
 

@@ -8,6 +8,7 @@
 #include "wildcard-match.h"
 #include "index-mail.h"
 #include "mail-storage-private.h"
+#include "compat-acl.h"
 #include "team-reply.h"
 #include "team-storage-private.h"
 
@@ -43,7 +44,8 @@ team_mail_refuse_flags(struct team_transaction *tt, struct mail *mail,
 	claim = team_transaction_held(tt, mail->uid);
 	if (claim == NULL)
 		return;
-	seq_range_array_add(&tt->refused_flags, mail->uid);
+	team_transaction_deny_flags(tt, mail, *add & flags,
+		*remove & flags & ENUM_NEGATE(MAIL_DELETED), claim->holder);
 	team_transaction_refuse(tt, mail->uid, claim);
 	*add &= ENUM_NEGATE(flags);
 	*remove &= ENUM_NEGATE(flags) | MAIL_DELETED;
@@ -119,6 +121,8 @@ team_mail_update_flags(struct mail *_mail, enum modify_type modify_type,
 	allowed = (team_transaction_shared_flags(tt) &
 		   ENUM_NEGATE(private_flags)) |
 		(team_transaction_may_private(tt) ? private_flags : 0);
+	team_transaction_deny_flags(tt, _mail, add & ENUM_NEGATE(allowed),
+				    remove & ENUM_NEGATE(allowed), NULL);
 	add &= allowed;
 	remove &= allowed;
 	team_mail_claim_flags(tt, _mail, modify_type, flags & allowed, &add,
@@ -176,7 +180,7 @@ team_keyword_index_in(const ARRAY_TYPE(keyword_indexes) *indexes,
 /* TRUE if a colleague holds the message and its claim protects the keyword. */
 static bool
 team_keyword_is_refused(struct team_transaction *tt, struct mail *mail,
-			const char *name)
+			const char *name, bool add)
 {
 	const char *const *patterns = tt->tuser->set->protected_keywords;
 	const struct team_claim *claim;
@@ -188,7 +192,8 @@ team_keyword_is_refused(struct team_transaction *tt, struct mail *mail,
 	claim = team_transaction_held(tt, mail->uid);
 	if (claim == NULL)
 		return FALSE;
-	seq_range_array_add(&tt->refused_flags, mail->uid);
+	team_transaction_deny_keyword(tt, mail, name, add, FALSE,
+				      claim->holder);
 	team_transaction_refuse(tt, mail->uid, claim);
 	return TRUE;
 }
@@ -202,16 +207,21 @@ team_keyword_name(struct team_keyword_update *update, unsigned int idx)
 /* What isn't allowed is left out silently, as Dovecot does. */
 static void
 team_keyword_push(struct team_keyword_update *update, unsigned int idx,
-		  ARRAY_TYPE(keyword_indexes) *pvt,
-		  ARRAY_TYPE(keyword_indexes) *shared)
+		  bool add)
 {
-	if (team_keyword_index_is_private(update->tt->tbox, idx)) {
-		if (team_transaction_may_private(update->tt))
-			array_push_back(pvt, &idx);
-	} else if (team_transaction_may_keywords(update->tt) &&
-		   !team_keyword_is_refused(update->tt, update->mail,
-					    team_keyword_name(update, idx))) {
-		array_push_back(shared, &idx);
+	struct team_transaction *tt = update->tt;
+	const char *name = team_keyword_name(update, idx);
+	bool private = team_keyword_index_is_private(tt->tbox, idx);
+
+	if (private ? !team_transaction_may_private(tt) :
+	    !team_transaction_may_keywords(tt)) {
+		team_transaction_deny_keyword(tt, update->mail, name, add,
+					      private, NULL);
+	} else if (private) {
+		array_push_back(add ? &update->pvt_add : &update->pvt_remove,
+				&idx);
+	} else if (!team_keyword_is_refused(tt, update->mail, name, add)) {
+		array_push_back(add ? &update->add : &update->remove, &idx);
 	}
 }
 
@@ -229,7 +239,7 @@ team_keyword_add(struct team_keyword_update *update, unsigned int idx)
 		if (!team_keyword_index_in(update->old, idx))
 			team_mail_correct(tt, update->mail);
 	} else if (!team_keyword_index_in(update->old, idx)) {
-		team_keyword_push(update, idx, &update->pvt_add, &update->add);
+		team_keyword_push(update, idx, TRUE);
 	}
 }
 
@@ -246,8 +256,7 @@ team_keyword_remove(struct team_keyword_update *update, unsigned int idx)
 		if (team_keyword_index_in(update->old, idx))
 			team_mail_correct(tt, update->mail);
 	} else if (team_keyword_index_in(update->old, idx)) {
-		team_keyword_push(update, idx, &update->pvt_remove,
-				  &update->remove);
+		team_keyword_push(update, idx, FALSE);
 	}
 }
 
@@ -411,8 +420,15 @@ static void team_mail_expunge(struct mail *_mail)
 	claim = (tuser->set->protects & TEAM_PROTECTS_EXPUNGE) == 0 ? NULL :
 		team_transaction_held(tt, _mail->uid);
 	if (claim != NULL) {
-		seq_range_array_add(&tt->refused_expunges, _mail->uid);
+		team_transaction_deny(tt, _mail, "expunge", NULL,
+				      claim->holder);
 		team_transaction_refuse(tt, _mail->uid, claim);
+		return;
+	}
+	if (!compat_mailbox_may_expunge(_mail->box)) {
+		/* Dovecot leaves it where it is and says OK */
+		team_transaction_deny(tt, _mail, "expunge", NULL, NULL);
+		mmail->super.expunge(_mail);
 		return;
 	}
 	team_transaction_add_message(tt, _mail, TRUE);

@@ -14,6 +14,7 @@
 #include "index-storage.h"
 #include "mailbox-watch.h"
 #include "mail-index-private.h"
+#include "compat-acl.h"
 #include "team-storage-private.h"
 
 struct team_storage_module team_storage_module =
@@ -303,6 +304,8 @@ void team_mailbox_allocated(struct mailbox *box)
 	tbox->box = box;
 	tbox->team = !team_mailbox_is_virtual(box) &&
 		compat_list_has_private_index(box->list);
+	if (tbox->team)
+		compat_acl_watch(box->list, &team_acl_callbacks);
 	DLLIST_PREPEND_FULL(&team_mailboxes, tbox, all_prev, all_next);
 	i_array_init(&tbox->known_uids, 8);
 	i_array_init(&tbox->touched_uids, 8);

@@ -37,6 +37,11 @@ void team_user_set_client_name(struct mail_user *user, const char *name);
 /* Records an action of the user that concerns no mailbox (login, logout). */
 void team_user_event(struct mail_user *user, const char *action,
 		     const char *outcome);
+/* How many refused and failed actions of the user were recorded so far. */
+unsigned int team_user_failures(struct mail_user *user);
+/* Records such an action, given as "key=value". */
+void team_user_record_failed(struct mail_user *user,
+			     ARRAY_TYPE(const_string) *fields);
 /* Waits until all that was recorded so far stands in the journal. Returns 0,
    or -1 with the reason logged. */
 int team_user_flush(struct mail_user *user);
@@ -68,6 +73,11 @@ const char *team_outgoing_check(struct team_outgoing *mail);
 /* It was sent: what it answers is marked as answered, and given back. */
 void team_outgoing_sent(struct team_outgoing *mail);
 
+/* TRUE if a mailbox of this name would belong to a team namespace. */
+bool team_user_is_team_name(struct mail_user *user, const char *vname);
+/* Appends the fields that name the mailbox, or the source's. */
+void team_mailbox_add_fields(struct mailbox *box, bool source,
+			     ARRAY_TYPE(const_string) *fields);
 /* TRUE if the mailbox belongs to a team namespace. */
 bool team_mailbox_is_team(struct mailbox *box);
 /* Hex GUID of an opened team mailbox, or NULL. */

@@ -82,8 +82,8 @@ static bool team_names_equal(const char *names1, const char *names2)
 	return names1 == names2 || strcmp(names1, names2) == 0;
 }
 
-static bool
-team_change_equals(const struct team_change *c1, const struct team_change *c2)
+bool team_change_equals(const struct team_change *c1,
+			const struct team_change *c2)
 {
 	return c1->pvt_add == c2->pvt_add && c1->pvt_remove == c2->pvt_remove &&
 		c1->add == c2->add && c1->remove == c2->remove &&
@@ -102,6 +102,12 @@ static bool team_change_is_empty(const struct team_change *change)
 		*change->remove_keywords == '\0' &&
 		*change->pvt_add_keywords == '\0' &&
 		*change->pvt_remove_keywords == '\0';
+}
+
+const char *team_change_action(const struct team_change *change)
+{
+	return ((change->pvt_add | change->add) & MAIL_SEEN) != 0 ?
+		"read" : "flag";
 }
 
 static void
@@ -215,7 +221,8 @@ team_fields_add_private(ARRAY_TYPE(const_string) *fields, const char *sign,
    wouldn't fit into one. */
 static void
 team_record_emit(struct team_transaction *tt, const char *action,
-		 const char *outcome, const struct team_change *change,
+		 const char *outcome, const char *field,
+		 const struct team_change *change,
 		 const ARRAY_TYPE(seq_range) *all_uids,
 		 ARRAY_TYPE(const_char_pp) *records)
 {
@@ -253,6 +260,8 @@ team_record_emit(struct team_transaction *tt, const char *action,
 			break;
 		set = team_uidset(&uids);
 		team_record_begin(tt->tbox, &fields, action, outcome);
+		if (field != NULL)
+			array_push_back(&fields, &field);
 		team_fields_add(&fields, "uids", set);
 		if (str_len(mids) > 0)
 			team_fields_add(&fields, "mids", str_c(mids));
@@ -302,54 +311,37 @@ team_transaction_records(struct team_transaction *tt,
 	struct team_change no_change;
 	const struct team_change *change;
 	unsigned int before, private_count = 0;
-	bool read;
 
 	team_change_init(&no_change);
 	team_transaction_end_change(tt);
 	array_sort(&tt->messages, team_message_id_cmp);
 	array_foreach(&tt->changes, change) {
-		read = ((change->pvt_add | change->add) & MAIL_SEEN) != 0;
 		before = array_count(records);
-		team_record_emit(tt, read ? "read" : "flag", "ok", change,
-				 &change->uids, records);
+		team_record_emit(tt, team_change_action(change), "ok", NULL,
+				 change, &change->uids, records);
 		if (team_change_is_private(change))
 			private_count += array_count(records) - before;
 	}
 	if (array_count(&tt->expunges) > 0) {
-		team_record_emit(tt, "expunge", "ok", &no_change,
+		team_record_emit(tt, "expunge", "ok", NULL, &no_change,
 				 &tt->expunges, records);
 	}
 	return private_count;
 }
 
 void team_record_messages(struct team_transaction *tt, const char *action,
-			  const char *outcome,
+			  const char *outcome, const char *field,
+			  const struct team_change *change,
 			  const ARRAY_TYPE(seq_range) *uids)
 {
-	struct team_change change;
 	ARRAY_TYPE(const_char_pp) records;
 	const char *const *record;
 
-	team_change_init(&change);
-	if (strcmp(action, "flag") == 0) {
-		change.add = tt->tuser->set->protected_flags &
-			ENUM_NEGATE(tt->tuser->set->private_flags);
-	}
 	t_array_init(&records, 4);
 	array_sort(&tt->messages, team_message_id_cmp);
-	team_record_emit(tt, action, outcome, &change, uids, &records);
+	team_record_emit(tt, action, outcome, field, change, uids, &records);
+	if (strcmp(outcome, "ok") != 0)
+		tt->tuser->failures++;
 	array_foreach_elem(&records, record)
 		team_client_event(team_user_session(tt->tuser), record);
-}
-
-void team_transaction_record_refused(struct team_transaction *tt)
-{
-	if (array_count(&tt->refused_moves) > 0)
-		team_record_messages(tt, "move", "refused", &tt->refused_moves);
-	if (array_count(&tt->refused_expunges) > 0) {
-		team_record_messages(tt, "expunge", "refused",
-				     &tt->refused_expunges);
-	}
-	if (array_count(&tt->refused_flags) > 0)
-		team_record_messages(tt, "flag", "refused", &tt->refused_flags);
 }

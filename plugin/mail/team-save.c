@@ -6,7 +6,6 @@
 #include "hash.h"
 #include "str.h"
 #include "imap-util.h"
-#include "master-service.h"
 #include "mail-storage-private.h"
 #include "team-protocol.h"
 #include "team-reply.h"
@@ -18,7 +17,8 @@
 
 static struct team_save_group *
 team_save_group_get(struct team_transaction *tt, unsigned int mailnum,
-		    const char *action, struct team_mailbox *src)
+		    const char *action, const char *flags,
+		    struct team_mailbox *src)
 {
 	struct team_save_group *group;
 	unsigned int count;
@@ -28,6 +28,7 @@ team_save_group_get(struct team_transaction *tt, unsigned int mailnum,
 		group += count - 1;
 		count = array_count(&group->messages);
 		if (strcmp(group->action, action) == 0 &&
+		    strcmp(group->flags, flags) == 0 &&
 		    (src == NULL ? group->from == NULL :
 		     group->from != NULL &&
 		     strcmp(group->from, src->guid) == 0 &&
@@ -39,6 +40,7 @@ team_save_group_get(struct team_transaction *tt, unsigned int mailnum,
 	}
 	group = array_append_space(&tt->saves);
 	group->action = action;
+	group->flags = p_strdup(tt->pool, flags);
 	group->first_mailnum = mailnum;
 	p_array_init(&group->messages, tt->pool, 8);
 	p_array_init(&group->fromuids, tt->pool, 8);
@@ -54,13 +56,13 @@ team_save_group_get(struct team_transaction *tt, unsigned int mailnum,
 
 static void
 team_save_add(struct team_transaction *tt, unsigned int mailnum,
-	      const char *action, struct team_mailbox *src, uint32_t src_uid,
-	      const char *message_id)
+	      const char *action, const char *flags, struct team_mailbox *src,
+	      uint32_t src_uid, const char *message_id)
 {
 	struct team_save_group *group;
 	struct team_message_id *message;
 
-	group = team_save_group_get(tt, mailnum, action, src);
+	group = team_save_group_get(tt, mailnum, action, flags, src);
 	message = array_append_space(&group->messages);
 	message->message_id = p_strdup(tt->pool, message_id);
 	group->message_ids_size +=
@@ -96,6 +98,11 @@ team_save_strip_keywords(struct team_user *tuser, struct mail_save_context *ctx)
 	mailbox_keywords_unref(&keywords);
 }
 
+static const char *team_save_action(struct team_user *tuser)
+{
+	return tuser->kind == TEAM_SERVICE_DELIVERY ? "deliver" : "append";
+}
+
 static int team_save_begin(struct mail_save_context *ctx, struct istream *input)
 {
 	struct team_mailbox *tbox =
@@ -107,8 +114,13 @@ static int team_save_begin(struct mail_save_context *ctx, struct istream *input)
 		team_save_take_keywords(ctx, ctx->transaction->save_count);
 	} T_END;
 	pvt_flags = ctx->data.pvt_flags;
-	if (tbox->module_ctx.super.save_begin(ctx, input) < 0)
+	if (tbox->module_ctx.super.save_begin(ctx, input) < 0) {
+		if (tbox->team && !ctx->copying_via_save) T_BEGIN {
+			team_mailbox_record_failed(tbox, team_save_action(tbox->tuser),
+						   NULL);
+		} T_END;
 		return -1;
+	}
 	/* the acl plugin takes away what only those who write may set */
 	if (tbox->team && pvt_flags != ctx->data.pvt_flags &&
 	    team_transaction_may_private(team_transaction_get(ctx->transaction)))
@@ -116,12 +128,26 @@ static int team_save_begin(struct mail_save_context *ctx, struct istream *input)
 	return 0;
 }
 
-static const char *team_save_action(void)
+/* Flags and keywords that the message gets for all. */
+static const char *
+team_save_shared_flags(struct team_user *tuser, struct mail_save_context *ctx)
 {
-	const char *name = master_service_get_name(master_service);
+	const ARRAY_TYPE(keywords) *names;
+	string_t *str = t_str_new(64);
+	unsigned int i;
 
-	return strcmp(name, "lmtp") == 0 || strcmp(name, "lda") == 0 ?
-		"deliver" : "append";
+	imap_write_flags(str, ctx->data.flags & MAIL_FLAGS_NONRECENT &
+			 ENUM_NEGATE(tuser->set->private_flags), NULL);
+	if (ctx->data.keywords == NULL)
+		return str_c(str);
+	names = mail_index_get_keywords(ctx->data.keywords->index);
+	for (i = 0; i < ctx->data.keywords->count; i++) {
+		if (str_len(str) > 0)
+			str_append_c(str, ' ');
+		str_append(str, array_idx_elem(names,
+					       ctx->data.keywords->idx[i]));
+	}
+	return str_c(str);
 }
 
 static int team_save_finish(struct mail_save_context *ctx)
@@ -129,11 +155,13 @@ static int team_save_finish(struct mail_save_context *ctx)
 	struct mailbox_transaction_context *t = ctx->transaction;
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(t->box);
 	struct mail *dest_mail = ctx->copying_via_save ? NULL : ctx->dest_mail;
-	const char *message_id;
+	const char *message_id, *flags;
 	unsigned int mailnum = t->save_count;
 	enum team_reply reply = tbox->team || dest_mail == NULL ?
 		TEAM_REPLY_NONE : team_reply_kind(ctx);
 
+	flags = dest_mail == NULL || !tbox->team ? "" :
+		team_save_shared_flags(tbox->tuser, ctx);
 	if (tbox->module_ctx.super.save_finish(ctx) < 0)
 		return -1;
 	if (reply != TEAM_REPLY_NONE) T_BEGIN {
@@ -146,7 +174,8 @@ static int team_save_finish(struct mail_save_context *ctx)
 					  &message_id) <= 0)
 			message_id = NULL;
 		team_save_add(team_transaction_get(t), mailnum,
-			      team_save_action(), NULL, 0, message_id);
+			      team_save_action(tbox->tuser), flags, NULL, 0,
+			      message_id);
 	} T_END;
 	return 0;
 }
@@ -172,7 +201,8 @@ team_copy_recorded(struct mail_save_context *ctx, struct mail *mail,
 		src_tt = team_transaction_get(mail->transaction);
 		claim = team_transaction_held(src_tt, uid);
 		if (claim != NULL) {
-			seq_range_array_add(&src_tt->refused_moves, uid);
+			team_transaction_deny(src_tt, mail, "move", NULL,
+					      claim->holder);
 			team_transaction_refuse(src_tt, uid, claim);
 			mail_storage_set_error(t->box->storage,
 				MAIL_ERROR_INUSE, t_strdup_printf(
@@ -189,10 +219,13 @@ team_copy_recorded(struct mail_save_context *ctx, struct mail *mail,
 		team_save_strip_keywords(tuser, ctx);
 	if (tbox->team)
 		team_save_take_keywords(ctx, mailnum);
-	if (tbox->module_ctx.super.copy(ctx, mail) < 0)
+	if (tbox->module_ctx.super.copy(ctx, mail) < 0) {
+		team_mailbox_record_failed(tbox, moving ? "move" : "copy",
+					   mail);
 		return -1;
+	}
 	team_save_add(team_transaction_get(t), mailnum,
-		      moving ? "move" : "copy", src, uid, message_id);
+		      moving ? "move" : "copy", "", src, uid, message_id);
 	if (moving) {
 		team_claim_moves(team_transaction_get(t), mail, mailnum);
 		tuser->moved_mail = mail;
@@ -252,6 +285,8 @@ int team_saves_prepare(struct team_transaction *tt, const char **error_r)
 
 	array_foreach_modifiable(&tt->saves, group) {
 		team_record_begin(tt->tbox, &fields, group->action, "ok");
+		if (*group->flags != '\0')
+			team_fields_add(&fields, "add", group->flags);
 		if (group->from != NULL) {
 			team_fields_add(&fields, "from", group->from);
 			team_fields_add(&fields, "fromvalidity",

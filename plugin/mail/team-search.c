@@ -225,7 +225,7 @@ team_search_next_nonblock(struct mail_search_context *ctx,
 		   answer fits what it did */
 		if (search == NULL || !search->moving ||
 		    !team_transaction_refuses_move(team_transaction_get(t),
-						   (*mail_r)->uid))
+						   *mail_r))
 			return TRUE;
 	}
 	return FALSE;

@@ -35,9 +35,18 @@ struct team_virtual_uid {
 	uint32_t uid, virtual_uid;
 };
 
+/* What kind of process this is, as far as it makes a difference */
+enum team_service {
+	TEAM_SERVICE_OTHER = 0,
+	/* lmtp, lda */
+	TEAM_SERVICE_DELIVERY,
+	TEAM_SERVICE_DOVEADM
+};
+
 struct team_user {
 	union mail_user_module_context module_ctx;
 	struct mail_user *user;
+	enum team_service kind;
 
 	const struct team_settings *set;
 	const char *colleague;
@@ -72,8 +81,13 @@ struct team_user {
 	/* what the user must be told, a line each; NULL if there was nothing */
 	string_t *alerts;
 
+	/* how many refused and failed actions were recorded */
+	unsigned int failures;
+
 	bool defer_refusals:1;
 	bool away_logged:1;
+	/* a mailbox is being created */
+	bool creating:1;
 };
 
 struct team_claim {
@@ -169,6 +183,8 @@ ARRAY_DEFINE_TYPE(team_save_keywords, struct team_save_keywords);
 /* Messages that one transaction saves in a row from one source: one record. */
 struct team_save_group {
 	const char *action;
+	/* shared flags and keywords that new messages get */
+	const char *flags;
 	/* of a copy or move, else NULL */
 	const char *from, *fromname;
 	uint32_t fromvalidity;
@@ -224,8 +240,8 @@ struct team_transaction {
 	enum mail_flags allowed_flags;
 	bool allowed_keywords;
 	bool allowed_known;
-	/* refused, by what was asked for */
-	ARRAY_TYPE(seq_range) refused_flags, refused_moves, refused_expunges;
+	/* what was refused; created when there is something */
+	ARRAY(struct team_denial) denials;
 
 	/* the messages that the command names, as far as it does */
 	ARRAY_TYPE(seq_range) search_uids;
@@ -363,7 +379,8 @@ enum mail_flags team_transaction_shared_flags(struct team_transaction *tt);
 bool team_transaction_may_private(struct team_transaction *tt);
 bool team_transaction_may_keywords(struct team_transaction *tt);
 /* May the transaction's command not move the message? Then it is refused. */
-bool team_transaction_refuses_move(struct team_transaction *tt, uint32_t uid);
+bool team_transaction_refuses_move(struct team_transaction *tt,
+				   struct mail *mail);
 /* TRUE if the transaction was begun by the IMAP command or its UID form. */
 bool team_transaction_is(struct mailbox_transaction_context *t,
 			 const char *cmd);
@@ -377,6 +394,10 @@ void team_change_init(struct team_change *change);
 /* The change of this message, which ends when another one's begins. */
 struct team_change *
 team_transaction_begin_change(struct team_transaction *tt, struct mail *mail);
+bool team_change_equals(const struct team_change *c1,
+			const struct team_change *c2);
+/* What the log calls it: read or flag. */
+const char *team_change_action(const struct team_change *change);
 /* The change of one message is complete: joins it with its like. */
 void team_transaction_end_change(struct team_transaction *tt);
 /* Appends the records of all that the transaction does but saving, each a
@@ -385,8 +406,6 @@ void team_transaction_end_change(struct team_transaction *tt);
 unsigned int
 team_transaction_records(struct team_transaction *tt,
 			 ARRAY_TYPE(const_char_pp) *records);
-/* Records what was refused. */
-void team_transaction_record_refused(struct team_transaction *tt);
 /* Appends "key=value". */
 void team_fields_add(ARRAY_TYPE(const_string) *fields, const char *key,
 		     const char *value);
@@ -396,17 +415,47 @@ void team_record_begin(struct team_mailbox *tbox,
 		       const char *outcome);
 const char *team_uidset(const ARRAY_TYPE(seq_range) *uids);
 
-/* Records an action on messages of the mailbox, as an event. */
+/* Records an action on messages of the mailbox, as an event. field: one more
+   "key=value", or NULL. */
 void team_record_messages(struct team_transaction *tt, const char *action,
-			  const char *outcome,
+			  const char *outcome, const char *field,
+			  const struct team_change *change,
 			  const ARRAY_TYPE(seq_range) *uids);
+
+/* team-refused.c */
+/* The message is left as it was. change: what wasn't changed, or NULL; holder:
+   who holds the message, or NULL if access rights forbid it. */
+void team_transaction_deny(struct team_transaction *tt, struct mail *mail,
+			   const char *action, const struct team_change *change,
+			   const char *holder);
+void team_transaction_deny_flags(struct team_transaction *tt, struct mail *mail,
+				 enum mail_flags add, enum mail_flags remove,
+				 const char *holder);
+void team_transaction_deny_keyword(struct team_transaction *tt,
+				   struct mail *mail, const char *keyword,
+				   bool add, bool private, const char *holder);
+/* Records what was refused. */
+void team_transaction_record_refused(struct team_transaction *tt);
+/* The outcome and why, after an error of the mailbox. */
+void team_fields_add_error(ARRAY_TYPE(const_string) *fields,
+			   struct mailbox *box);
+/* The mailbox has an error: records that nothing could be saved in it. mail:
+   what was to be copied or moved there, or NULL. */
+void team_mailbox_record_failed(struct team_mailbox *tbox, const char *action,
+				struct mail *mail);
+/* Records what was refused or failed as an event. */
+void team_user_record(struct team_user *tuser,
+		      ARRAY_TYPE(const_string) *fields);
 
 /* team-audit.c */
 /* A stream of the body was opened: is it a download? */
 void team_audit_body_read(struct mail_private *mail);
-void team_audit_mailbox_hooks(struct mailbox_vfuncs *v);
 /* Records the downloads that the session hadn't done before. */
 void team_audit_record_fetched(struct team_transaction *tt);
+
+/* team-audit-box.c */
+void team_audit_mailbox_hooks(struct mailbox_vfuncs *v);
+extern const struct compat_acl_callbacks team_acl_callbacks;
 
 /* team-save.c */
 void team_save_hooks(struct mailbox_vfuncs *v);

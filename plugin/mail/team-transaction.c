@@ -41,9 +41,6 @@ team_transaction_get(struct mailbox_transaction_context *t)
 	p_array_init(&tt->moved_claims, pool, 4);
 	p_array_init(&tt->answered, pool, 4);
 	p_array_init(&tt->replies, pool, 1);
-	p_array_init(&tt->refused_flags, pool, 4);
-	p_array_init(&tt->refused_moves, pool, 4);
-	p_array_init(&tt->refused_expunges, pool, 4);
 	p_array_init(&tt->search_uids, pool, 4);
 	p_array_init(&tt->guarded_uids, pool, 4);
 	p_array_init(&tt->held, pool, 4);
@@ -125,6 +122,11 @@ void team_transaction_rollback(struct mailbox_transaction_context *t)
 	struct team_transaction *tt = TEAM_BOX_CONTEXT(t);
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(t->box);
 
+	/* what was shown or refused was so all the same */
+	if (tt != NULL && tbox->team) T_BEGIN {
+		team_audit_record_fetched(tt);
+		team_transaction_record_refused(tt);
+	} T_END;
 	tbox->module_ctx.super.transaction_rollback(t);
 	if (tt != NULL) {
 		tt->unchanged = TRUE;
@@ -219,6 +221,7 @@ team_transaction_finish(struct team_transaction *tt, uint64_t txn, int ret,
 		fields[0] = "outcome=failed";
 		fields[1] = t_strconcat("d.error=", error, NULL);
 		fields[2] = NULL;
+		tt->tuser->failures++;
 		team_saves_abort(tt, error);
 		if (txn != 0)
 			team_client_abort(session, txn, fields);

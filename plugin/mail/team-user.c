@@ -7,12 +7,14 @@
 #include "time-util.h"
 #include "str.h"
 #include "ioloop.h"
+#include "master-interface.h"
 #include "master-service.h"
 #include "mail-index-alloc-cache.h"
 #include "mail-namespace.h"
 #include "mail-storage-settings.h"
 #include "mailbox-list-private.h"
 #include "team-hash.h"
+#include "team-operator.h"
 #include "team-storage-private.h"
 
 #include <ctype.h>
@@ -87,6 +89,17 @@ static const char *team_service_name(void)
 	return master_service_get_name(master_service);
 }
 
+static enum team_service team_service_kind(void)
+{
+	const char *name = team_service_name();
+
+	if (strcmp(name, "lmtp") == 0 || strcmp(name, "lda") == 0)
+		return TEAM_SERVICE_DELIVERY;
+	if (strcmp(name, "doveadm") == 0)
+		return TEAM_SERVICE_DOVEADM;
+	return TEAM_SERVICE_OTHER;
+}
+
 void team_mail_user_created(struct mail_user *user)
 {
 	struct mail_user_vfuncs *v = user->vlast;
@@ -107,6 +120,7 @@ void team_mail_user_created(struct mail_user *user)
 	v->deinit = team_mail_user_deinit;
 
 	tuser->user = user;
+	tuser->kind = team_service_kind();
 	tuser->set = set;
 	tuser->colleague =
 		p_strdup(user->pool, team_user_find_colleague(user));
@@ -178,6 +192,11 @@ struct team_session *team_user_session(struct team_user *tuser)
 	info->user = user->username;
 	info->session_id = user->session_id;
 	info->service = team_service_name();
+	if (tuser->kind == TEAM_SERVICE_DOVEADM) {
+		/* nobody logged in: who really does it */
+		info->client_name = p_strdup(user->pool, team_operator_doveadm(
+			getenv(MASTER_IS_PARENT_ENV) != NULL));
+	}
 	info->ip = user->conn.remote_ip == NULL ? NULL :
 		p_strdup(user->pool, net_ip2addr(user->conn.remote_ip));
 	info->tls = compat_user_tls(user);

@@ -81,7 +81,7 @@ team_virtual_search_next(struct mail_search_context *ctx, struct mail **mail_r,
 		backend = team_virtual_backend(*mail_r);
 		if (backend == NULL || !team_transaction_refuses_move(
 				team_transaction_get(backend->transaction),
-				backend->uid))
+				backend))
 			return TRUE;
 	}
 	return FALSE;

@@ -34,7 +34,8 @@ def test_readers_have_private_flags(server, box):
     store(dave, uid, 'FLAGS', 'my-second')
     assert refreshed(dave, uid) == {'my-second', 'common'}
     assert refreshed(alice, uid) == {'common'}
-    rows = server.wait_audit("message_id = %s AND colleague = 'dave' AND action = 'flag'",
+    rows = server.wait_audit("message_id = %s AND colleague = 'dave' AND action = 'flag' "
+                             "AND outcome = 'ok'",
                              (box.message_id(1),))
     assert rows and not any('Answered' in str(row['detail']) or 'other' in str(row['detail'])
                             for row in rows)
