@@ -74,6 +74,19 @@ AC_DEFUN([TEAM_COMPAT_PROBES], [
 ], [struct acl_backend *backend = NULL; return backend->v->object_update == NULL;],
    [struct acl_backend *backend = NULL; return backend->v.object_update == NULL;])
 
+  TEAM_PROBE([HAVE_FIND_NAMESPACE_OF_COMMAND], [client_find_namespace_full() of a command], [
+#include "imap-common.h"
+#include "imap-commands.h"
+], [
+	struct client_command_context *cmd = NULL;
+	const char *name = "", *error;
+	return client_find_namespace_full(cmd, &name, &error) != NULL;
+], [
+	struct client *client = NULL;
+	const char *name = "", *error;
+	return client_find_namespace_full(client, &name, &error) != NULL;
+])
+
   CPPFLAGS=$team_save_CPPFLAGS
   CFLAGS=$team_save_CFLAGS
 ])

@@ -3,7 +3,7 @@
    NO, and never a tagged answer before what was done stands in the journal. */
 
 #include "team-common.h"
-#include "imap-common.h"
+#include "compat-imap.h"
 #include "array.h"
 #include "str.h"
 #include "imap-arg.h"
@@ -131,7 +131,7 @@ imap_team_select(struct client_command_context *cmd, command_func_t *next)
 	if (!client_read_args(cmd, 0, 0, &args))
 		return FALSE;
 	if (imap_arg_get_astring(args, &name) &&
-	    client_find_namespace_full(cmd->client, &name, &error) != NULL)
+	    compat_find_namespace(cmd, &name, &error) != NULL)
 		team_user_selects(cmd->client->user, name);
 	ret = next(cmd);
 	team_user_selects(cmd->client->user, NULL);
