@@ -50,10 +50,7 @@ team_claim_request_some(struct team_transaction *tt, const char *op,
 		if (!seq_range_exists(uids, message->uid) ||
 		    str_len(mids) > TEAM_PROTOCOL_MAX_LINE / 2)
 			continue;
-		if (str_len(mids) > 0)
-			str_append_c(mids, '\n');
-		str_printfa(mids, "%u %.1000s", message->uid,
-			    message->message_id);
+		team_mids_add(mids, message->uid, message->message_id);
 	}
 	args[0] = tbox->guid;
 	args[1] = t_strdup_printf("%u", tbox->uidvalidity);

@@ -31,7 +31,7 @@ void team_transaction_add_message(struct team_transaction *tt,
 				  struct mail *mail, bool force)
 {
 	struct team_message_id *message;
-	const char *value;
+	const char *message_id;
 	int ret;
 
 	if (seq_range_exists(&tt->tbox->known_uids, mail->uid) ||
@@ -43,7 +43,7 @@ void team_transaction_add_message(struct team_transaction *tt,
 	} T_END;
 	if (seq_range_exists(&tt->tbox->known_uids, mail->uid))
 		return;
-	ret = mail_get_first_header(mail, "Message-ID", &value);
+	ret = team_mail_get_message_id(mail, &message_id);
 	if (ret < 0)
 		return;
 	seq_range_array_add(&tt->messages_uids, mail->uid);
@@ -51,7 +51,7 @@ void team_transaction_add_message(struct team_transaction *tt,
 		return;
 	message = array_append_space(&tt->messages);
 	message->uid = mail->uid;
-	message->message_id = p_strdup(tt->pool, value);
+	message->message_id = p_strdup(tt->pool, message_id);
 }
 
 /*
@@ -244,10 +244,8 @@ team_record_emit(struct team_transaction *tt, const char *action,
 				continue;
 			if (str_len(mids) > MESSAGE_IDS_SIZE_MAX)
 				break;
-			if (str_len(mids) > 0)
-				str_append_c(mids, '\n');
-			str_printfa(mids, "%u %.1000s", messages[i].uid,
-				    messages[i].message_id);
+			team_mids_add(mids, messages[i].uid,
+				      messages[i].message_id);
 			last_uid = messages[i].uid;
 		}
 		array_clear(&uids);

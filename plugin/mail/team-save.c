@@ -170,9 +170,7 @@ static int team_save_finish(struct mail_save_context *ctx)
 	if (dest_mail == NULL || !tbox->team)
 		return 0;
 	T_BEGIN {
-		if (mail_get_first_header(dest_mail, "Message-ID",
-					  &message_id) <= 0)
-			message_id = NULL;
+		(void)team_mail_get_message_id(dest_mail, &message_id);
 		team_save_add(team_transaction_get(t), mailnum,
 			      team_save_action(tbox->tuser), flags, NULL, 0,
 			      message_id);
@@ -211,9 +209,7 @@ team_copy_recorded(struct mail_save_context *ctx, struct mail *mail,
 			return -1;
 		}
 	}
-	if (mail_get_first_header(mail, "Message-ID", &message_id) <= 0)
-		message_id = NULL;
-	message_id = t_strdup(message_id);
+	(void)team_mail_get_message_id(mail, &message_id);
 	/* if a claim comes along, PostgreSQL says so */
 	if (src->team || tbox->team)
 		team_save_strip_keywords(tuser, ctx);
@@ -398,12 +394,10 @@ team_save_group_commit(struct team_transaction *tt,
 		if (message->uid == 0)
 			continue;
 		seq_range_array_add(&uids, message->uid);
-		if (message->message_id == NULL)
-			continue;
-		if (str_len(mids) > 0)
-			str_append_c(mids, '\n');
-		str_printfa(mids, "%u %.1000s", message->uid,
-			    message->message_id);
+		if (message->message_id != NULL) {
+			team_mids_add(mids, message->uid,
+				      message->message_id);
+		}
 	}
 	/* a new mailbox may not have had it before */
 	if (uidvalidity != 0) {

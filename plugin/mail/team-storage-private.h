@@ -447,6 +447,14 @@ void team_mailbox_record_failed(struct team_mailbox *tbox, const char *action,
 void team_user_record(struct team_user *tuser,
 		      ARRAY_TYPE(const_string) *fields);
 
+/* team-message-id.c */
+/* Returns 1 with the Message-ID in the data stack, in the form in which replies
+   name it where it has one; 0 with NULL if there is none; -1 with NULL if it
+   can't be read. */
+int team_mail_get_message_id(struct mail *mail, const char **message_id_r);
+/* Adds a line to the value of "mids". */
+void team_mids_add(string_t *mids, uint32_t uid, const char *message_id);
+
 /* team-audit.c */
 /* A stream of the body was opened: is it a download? */
 void team_audit_body_read(struct mail_private *mail);
