@@ -8,7 +8,7 @@
 #include "mail-storage-private.h"
 #include "mailbox-list-iter.h"
 #include "compat-acl.h"
-#include "team-storage-private.h"
+#include "team-record.h"
 
 static void
 team_audit_add_box(ARRAY_TYPE(const_string) *fields, struct team_mailbox *tbox)

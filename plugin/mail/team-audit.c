@@ -4,7 +4,7 @@
 #include "team-common.h"
 #include "array.h"
 #include "mail-storage-private.h"
-#include "team-storage-private.h"
+#include "team-record.h"
 
 struct team_fetched {
 	const char *guid;

@@ -7,7 +7,8 @@
 #include "array.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
+#include "team-record.h"
 
 const char *team_claim_mailbox_holder(struct team_mailbox *tbox)
 {

@@ -6,7 +6,8 @@
 #include "team-common.h"
 #include "array.h"
 #include "mail-storage-private.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
+#include "team-record.h"
 
 /* Others may add messages first: the UIDs to come are known only by then. */
 #define GUARD_WINDOW 1000000

@@ -12,7 +12,7 @@
 #include "mail-index.h"
 #include "mail-storage-private.h"
 #include "team-hash.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
 
 #define CLAIM_KEYWORD_PREFIX "claimed-"
 #define CLAIMS_EXT_NAME "team-claims"

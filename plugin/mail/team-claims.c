@@ -9,7 +9,8 @@
 #include "team-protocol.h"
 #include "compat-acl.h"
 #include "team-reply.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
+#include "team-record.h"
 
 /* In one request: it takes a fraction of the time that a command waits. */
 #define CLAIM_UIDS_MAX 10000

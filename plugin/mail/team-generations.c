@@ -7,7 +7,7 @@
 #include "index-storage.h"
 #include "mail-storage-private.h"
 #include "team-client-generations.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
 #include "team-replica-private.h"
 
 #define GENERATIONS_EXT_NAME "team-generations"

@@ -10,7 +10,8 @@
 #include "mail-storage-private.h"
 #include "team-protocol.h"
 #include "team-reply.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
+#include "team-record.h"
 
 /* What is guarded at once where the command doesn't name its messages: they
    come in order, so that the next ones need not be asked for singly. */

@@ -7,7 +7,7 @@
 #include "str.h"
 #include "index-mail.h"
 #include "mail-storage-private.h"
-#include "team-storage-private.h"
+#include "team-record.h"
 
 struct team_keyword_plan {
 	struct team_transaction *tt;

@@ -11,7 +11,7 @@
 #include "index-sync-private.h"
 #include "mail-index-private.h"
 #include "mail-storage-private.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
 
 bool team_keyword_is_private(struct team_user *tuser, const char *keyword)
 {

@@ -6,7 +6,8 @@
 #include "array.h"
 #include "str.h"
 #include "mail-storage-private.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
+#include "team-record.h"
 
 /* More than anybody reads */
 #define ALERTS_SIZE_MAX 4096

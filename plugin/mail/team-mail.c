@@ -10,7 +10,8 @@
 #include "mail-storage-private.h"
 #include "compat-acl.h"
 #include "team-reply.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
+#include "team-record.h"
 
 struct team_mail_module team_mail_module =
 	MODULE_CONTEXT_INIT(&mail_module_register);

@@ -15,7 +15,8 @@
 #include "mailbox-watch.h"
 #include "mail-index-private.h"
 #include "compat-acl.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
+#include "team-record.h"
 
 struct team_storage_module team_storage_module =
 	MODULE_CONTEXT_INIT(&mail_storage_module_register);

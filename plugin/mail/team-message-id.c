@@ -5,7 +5,7 @@
 #include "str.h"
 #include "mail-storage.h"
 #include "reply-ids.h"
-#include "team-storage-private.h"
+#include "team-record.h"
 
 #define MESSAGE_ID_LEN_MAX 1000
 

@@ -9,7 +9,7 @@
 #include "time-util.h"
 #include "mail-storage-private.h"
 #include "team-reply.h"
-#include "team-storage-private.h"
+#include "team-record.h"
 
 /* Characters of a colleague's name in the text */
 #define HOLDER_SIZE_MAX 100

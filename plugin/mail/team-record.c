@@ -7,7 +7,7 @@
 #include "imap-util.h"
 #include "mail-storage-private.h"
 #include "team-protocol.h"
-#include "team-storage-private.h"
+#include "team-record.h"
 
 /* So many Message-IDs are looked up for a change of many messages that the log
    doesn't know. What is left out is looked up when the message is touched

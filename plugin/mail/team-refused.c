@@ -7,7 +7,7 @@
 #include "array.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
-#include "team-storage-private.h"
+#include "team-record.h"
 
 /* One thing that was refused, and the messages that it was refused for. */
 struct team_denial {

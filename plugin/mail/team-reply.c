@@ -9,7 +9,8 @@
 #include "mail-storage-private.h"
 #include "reply-ids.h"
 #include "team-reply.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
+#include "team-record.h"
 
 enum team_reply team_reply_kind(struct mail_save_context *ctx)
 {

@@ -9,7 +9,8 @@
 #include "mail-storage-private.h"
 #include "team-protocol.h"
 #include "team-reply.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
+#include "team-record.h"
 
 /* Message-IDs of one record */
 #define SAVE_GROUP_SIZE_MAX (TEAM_PROTOCOL_MAX_LINE / 2)

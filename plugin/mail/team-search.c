@@ -7,7 +7,7 @@
 #include "mail-search.h"
 #include "mail-storage-private.h"
 #include "mail-index-private.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
 
 #define TEAM_SEARCH_CONTEXT(obj) \
 	MODULE_CONTEXT(obj, team_storage_module)

@@ -5,7 +5,7 @@
 #include "team-common.h"
 #include "array.h"
 #include "mail-storage-private.h"
-#include "team-storage-private.h"
+#include "team-record.h"
 
 void team_user_selects(struct mail_user *user, const char *vname)
 {

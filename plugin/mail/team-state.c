@@ -8,7 +8,7 @@
 #include "imap-util.h"
 #include "mail-storage-private.h"
 #include "team-protocol.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
 #include "team-replica-private.h"
 
 /* While PostgreSQL is away it is not asked at every command */

@@ -9,7 +9,8 @@
 #include "mail-storage-private.h"
 #include "team-protocol.h"
 #include "team-reply.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
+#include "team-record.h"
 
 struct team_transaction *
 team_transaction_get(struct mailbox_transaction_context *t)

@@ -15,7 +15,7 @@
 #include "mailbox-list-private.h"
 #include "team-hash.h"
 #include "team-operator.h"
-#include "team-storage-private.h"
+#include "team-claims.h"
 
 #include <ctype.h>
 #include <time.h>
