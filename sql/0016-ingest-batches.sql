@@ -74,7 +74,7 @@ BEGIN
 	FOR v_told IN
 	WITH change AS (
 		SELECT e.mailbox_id, e.colleague_id, team.short(c.flag) AS flag,
-			c.added, b.block, b.uids
+			c.added, b.block, b.uids AS run
 		FROM unnest(p_effects) e
 		CROSS JOIN LATERAL (
 			SELECT f AS flag, false AS added, e.uids AS uids
@@ -87,20 +87,20 @@ BEGIN
 			FROM unnest(e.private) p) c
 		CROSS JOIN LATERAL (
 			SELECT (e.uid >> 10)::int AS block,
-				int8multirange(int8range(e.uid, e.uid + 1))
-					AS uids
+				int8range(e.uid, e.uid + 1) AS uids
 			WHERE c.uids IS NULL AND e.uid IS NOT NULL
 			UNION ALL
-			SELECT s.block, s.uids FROM team.blocks(c.uids) s
+			SELECT s.block, u FROM team.blocks(c.uids) s,
+				unnest(s.uids) u
 			WHERE c.uids IS NOT NULL) b
 		WHERE e.mailbox_id IS NOT NULL AND e.colleague_id IS NOT NULL
 	), net AS (
 		SELECT c.mailbox_id, c.colleague_id,
 			min(min(c.flag)) OVER (PARTITION BY c.mailbox_id,
 				c.colleague_id, lower(c.flag)) AS flag, c.block,
-			coalesce(range_agg(c.uids) FILTER (WHERE c.added), '{}')
+			coalesce(range_agg(c.run) FILTER (WHERE c.added), '{}')
 				AS plus,
-			coalesce(range_agg(c.uids) FILTER (WHERE NOT c.added),
+			coalesce(range_agg(c.run) FILTER (WHERE NOT c.added),
 				 '{}') AS minus
 		FROM change c
 		GROUP BY c.mailbox_id, c.colleague_id, lower(c.flag), c.block
@@ -288,9 +288,10 @@ BEGIN
 	-- No new revision: nobody needs to fetch flags of messages that are
 	-- gone. The rows stay, other nodes may not know yet what left them.
 	UPDATE team.flag f SET uids = f.uids - g.uids
-	FROM (SELECT p.mailbox_id, b.block, range_agg(b.uids) AS uids
+	FROM (SELECT p.mailbox_id, b.block, range_agg(u) AS uids
 	      FROM unnest(p_mailboxes, p_uids) p(mailbox_id, uids)
-	      CROSS JOIN LATERAL team.blocks(p.uids) b GROUP BY 1, 2) g
+	      CROSS JOIN LATERAL team.blocks(p.uids) b
+	      CROSS JOIN LATERAL unnest(b.uids) u GROUP BY 1, 2) g
 	WHERE f.mailbox_id = g.mailbox_id AND f.block = g.block AND
 		f.uids && g.uids;
 END
@@ -340,9 +341,11 @@ BEGIN
 	WHEN 'expunge' THEN
 		SELECT array_agg(g.mailbox_id), array_agg(g.uids)
 			INTO v_mailboxes, v_uids
-			FROM (SELECT e.mailbox_id, range_agg(coalesce(e.uids,
-					team.uid_set(e.uid))) AS uids
-			      FROM unnest(p_effects) e GROUP BY 1 ORDER BY 1) g;
+			FROM (SELECT e.mailbox_id, range_agg(u) AS uids
+			      FROM unnest(p_effects) e
+			      CROSS JOIN LATERAL unnest(coalesce(e.uids,
+					team.uid_set(e.uid))) u
+			      GROUP BY 1 ORDER BY 1) g;
 		PERFORM team.apply_gone(v_mailboxes, v_uids);
 	WHEN 'delete' THEN
 		DELETE FROM team.claim c USING unnest(p_effects) e
