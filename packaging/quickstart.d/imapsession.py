@@ -140,10 +140,11 @@ class Session:
 
     def command(self, command, timeout=None):
         """Runs a command; anything but OK raises IMAPError."""
-        answer = self.attempt(command, timeout)
+        data = command if isinstance(command, bytes) else command.encode()
+        answer = self.attempt(data, timeout)
         if not answer.ok:
             raise IMAPError('%s: %s answered %s %s' %
-                            (self.user, command.split(' ')[0], answer.status,
+                            (self.user, data.split(b' ')[0].decode(), answer.status,
                              answer.text))
         return answer
 

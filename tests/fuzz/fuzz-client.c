@@ -75,6 +75,11 @@ static void answer_all(struct team_client_io *io)
 	buffer_set_used_size(io->output, 0);
 }
 
+int team_client_io_send(struct team_client_io *io ATTR_UNUSED)
+{
+	return 0;
+}
+
 int team_client_io_pump(struct team_client_io *io,
 			unsigned int msecs ATTR_UNUSED)
 {

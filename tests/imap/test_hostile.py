@@ -43,7 +43,7 @@ def test_client_name(box, name):
     assert len(rows.splitlines()) == 2, rows
 
 
-@pytest.mark.parametrize('name', [QUOTES.replace('/', ''), 'Grüße & ✉', "'); --", '"', 'a*b'],
+@pytest.mark.parametrize('name', [QUOTES.replace('.', ' '), 'Grüße & ✉', "'); --", '"', 'a*b'],
                          ids=range(5))
 def test_mailbox_name(box, name):
     """Folders may be called anything."""
