@@ -117,6 +117,15 @@ void team_fields_add_error(ARRAY_TYPE(const_string) *fields,
 	team_fields_add(fields, "d.error", error);
 }
 
+/* Where the source lacks the right to move from it, the error is with its
+   storage. */
+static struct mailbox *team_failed_box(struct mailbox *dest, struct mail *mail)
+{
+	return mail != NULL && mail->box->storage != dest->storage &&
+		mailbox_get_last_mail_error(mail->box) == MAIL_ERROR_PERM ?
+		mail->box : dest;
+}
+
 void team_mailbox_record_failed(struct team_mailbox *tbox, const char *action,
 				struct mail *mail)
 {
@@ -128,7 +137,7 @@ void team_mailbox_record_failed(struct team_mailbox *tbox, const char *action,
 
 	t_array_init(&fields, 12);
 	team_fields_add(&fields, "action", action);
-	team_fields_add_error(&fields, tbox->box);
+	team_fields_add_error(&fields, team_failed_box(tbox->box, mail));
 	if (tbox->guid[0] != '\0')
 		team_fields_add(&fields, "mailbox", tbox->guid);
 	if (tbox->guid[0] != '\0' && tbox->uidvalidity != 0) {

@@ -216,6 +216,9 @@ team_copy_recorded(struct mail_save_context *ctx, struct mail *mail,
 		team_save_strip_keywords(tuser, ctx);
 	if (tbox->team)
 		team_save_take_keywords(ctx, mailnum);
+	/* what it says afterwards is about this copy */
+	if (mail->box->storage != t->box->storage)
+		mail_storage_clear_error(mail->box->storage);
 	if (tbox->module_ctx.super.copy(ctx, mail) < 0) {
 		team_mailbox_record_failed(tbox, moving ? "move" : "copy",
 					   mail);

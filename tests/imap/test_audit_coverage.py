@@ -55,8 +55,6 @@ def test_refusals_say_who_holds_the_message(box):
 
 def test_commands_that_are_answered_with_no(server, box):
     set_rights(server, box, 'dave', 'lookup', 'read')
-    # made when it is first opened: until then Dovecot says that it isn't there
-    box.login('dave', box='INBOX')
     dave = box.login('dave')
     commands = {
         'append': 'APPEND %s {3+}\r\nx\r\n' % box.name,
