@@ -148,15 +148,16 @@ prove_record(const struct team_export *exp, const char *error, void *context)
 static int prove_write(const char *path, const char *text)
 {
 	FILE *file = path == NULL ? stdout : fopen(path, "w");
+	bool failed = file == NULL || fputs(text, file) == EOF ||
+		fflush(file) != 0;
 
-	if (file == NULL || fputs(text, file) == EOF || fflush(file) != 0) {
+	if (failed) {
 		i_error("write(%s) failed: %m", path == NULL ? "stdout" : path);
 		doveadm_exit_code = EX_IOERR;
-		return -1;
 	}
-	if (path != NULL)
-		fclose(file);
-	return 0;
+	if (path != NULL && file != NULL)
+		(void)fclose(file);
+	return failed ? -1 : 0;
 }
 
 static int prove_end(struct prove_context *ctx, const char *path)
