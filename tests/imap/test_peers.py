@@ -104,8 +104,8 @@ def test_admin_commands(open_socket):
     """The mail processes' socket takes no administrator's commands."""
     peer = Peer(open_socket, NOBODY)
     peer.send('SESSION\t1\tcolleague=nobody')
-    peer.send('ROTATE-KEY\t1\t1')
-    assert any(line.startswith('NO\t1\t') for line in peer.input)
+    peer.send('ROTATE-KEY\t1')
+    assert any(line.startswith('NO\t1\tdenied\t') for line in peer.input)
 
 
 def test_admin_socket_is_closed(open_socket):
