@@ -121,6 +121,14 @@ static const char *team_outgoing_time(time_t t)
 	return t_strfgmtime("%Y-%m-%dT%H:%M:%SZ", t);
 }
 
+/* Which mail it was. */
+static void team_outgoing_add_reply(struct team_outgoing *mail,
+				    ARRAY_TYPE(const_string) *fields)
+{
+	if (mail->message_id != NULL)
+		team_fields_add(fields, "d.reply", mail->message_id);
+}
+
 static void
 team_outgoing_record_refused(struct team_outgoing *mail,
 			     const struct team_conflict *conflict)
@@ -132,10 +140,7 @@ team_outgoing_record_refused(struct team_outgoing *mail,
 	team_fields_add(&fields, "d.since",
 			team_outgoing_time(conflict->since));
 	team_fields_add(&fields, "d.guard", conflict->state);
-	if (mail->message_id != NULL) {
-		team_fields_add(&fields, "d.reply",
-				t_strndup(mail->message_id, 1000));
-	}
+	team_outgoing_add_reply(mail, &fields);
 	array_append_zero(&fields);
 	team_reply_record(mail->tuser, &conflict->place, TEAM_REPLY_SENT,
 			  "refused", array_front(&fields));
@@ -219,10 +224,7 @@ void team_outgoing_sent(struct team_outgoing *mail)
 	ARRAY_TYPE(const_string) fields;
 
 	t_array_init(&fields, 8);
-	if (mail->message_id != NULL) {
-		team_fields_add(&fields, "d.reply",
-				t_strndup(mail->message_id, 1000));
-	}
+	team_outgoing_add_reply(mail, &fields);
 	if (mail->override != NULL) {
 		team_fields_add(&fields, "d.override", mail->override);
 		team_fields_add(&fields, "d.holder", mail->holder);
