@@ -133,9 +133,11 @@
    GUARD   <id> <sid> <guid> <uidvalidity> <action> <uidset>
      Asks whether a protected <action> (delete, move, expunge) may be done.
      Nobody else can claim the others until UNGUARD or the end of the session.
-     Answers like CLAIM; refusals are journalled as records of <action> with
+     D lines are like CLAIM's; refusals are journalled as records of <action> with
      outcome=refused by the caller's ABORT or EVENT, not by the service.
-     While PostgreSQL is away the service answers from the claims it knows.
+     OK <id> [known]             known: PostgreSQL is away, and these are the
+                                 claims that the service knows; nothing is
+                                 guarded
    UNGUARD <id> <sid> <guid> <uidvalidity>
      What the session guarded in the mailbox is done, or was given up.
 
@@ -228,6 +230,9 @@
 
 /* How long a client may be away before its open intents are given up. */
 #define TEAM_INTENT_GRACE_SECS 30
+
+/* of GUARD's OK */
+#define TEAM_GUARD_KNOWN "known"
 
 /* NO codes */
 /* PostgreSQL can't be reached */

@@ -53,6 +53,9 @@ team_claim_cmp(const uint32_t *uid, const struct team_claim *claim)
 	return *uid < claim->uid ? -1 : *uid > claim->uid ? 1 : 0;
 }
 
+/* Stands against a change where claims aren't known. */
+static const struct team_claim team_claim_unknown = { .holder = "" };
+
 static void
 team_transaction_add_held(struct team_transaction *tt, const char *const *data)
 {
@@ -100,6 +103,9 @@ team_transaction_guard(struct team_transaction *tt,
 			tt->failed = TRUE;
 		return;
 	}
+	if (tt->tuser->set->offline == TEAM_OFFLINE_REFUSE &&
+	    null_strcmp(answer.args[0], TEAM_GUARD_KNOWN) == 0)
+		tt->held_unknown = TRUE;
 	array_foreach_elem(&answer.data, data)
 		team_transaction_add_held(tt, data);
 }
@@ -133,7 +139,7 @@ team_transaction_held(struct team_transaction *tt, uint32_t uid)
 		team_transaction_guard_with(tt, uid);
 	} T_END;
 	if (!array_bsearch_insert_pos(&tt->held, &uid, team_claim_cmp, &idx))
-		return NULL;
+		return tt->held_unknown ? &team_claim_unknown : NULL;
 	return array_idx(&tt->held, idx);
 }
 
@@ -150,7 +156,9 @@ void team_transaction_refuse(struct team_transaction *tt, uint32_t uid,
 	refusal.guid = tt->tbox->guid;
 	refusal.uidvalidity = tt->tbox->uidvalidity;
 	refusal.uid = uid;
-	if (claim != NULL) {
+	if (claim == &team_claim_unknown)
+		refusal.unknown = TRUE;
+	else if (claim != NULL) {
 		refusal.holder = claim->holder;
 		refusal.since = claim->since;
 		refusal.until = claim->until;

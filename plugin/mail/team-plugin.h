@@ -18,6 +18,8 @@ struct team_refusal {
 	/* who holds it; NULL if claims can't be had now */
 	const char *holder;
 	time_t since, until;
+	/* nobody knows who holds it, and so it isn't changed */
+	bool unknown;
 	/* the client believes in a change that was not made, but nobody stands
 	   against it: tell it the truth, without refusing the command */
 	bool correction;

@@ -13,7 +13,7 @@
 struct team_denial {
 	const char *action;
 	struct team_change change;
-	/* NULL: access rights forbid it */
+	/* NULL: access rights forbid it; empty: who holds it isn't known */
 	const char *holder;
 };
 
@@ -94,9 +94,9 @@ void team_transaction_record_refused(struct team_transaction *tt)
 		return;
 	array_foreach(&tt->denials, denial) T_BEGIN {
 		team_record_messages(tt, denial->action, "refused",
-			denial->holder != NULL ?
-			t_strconcat("d.holder=", denial->holder, NULL) :
-			"d.reason=no right",
+			denial->holder == NULL ? "d.reason=no right" :
+			*denial->holder == '\0' ? "d.reason=claims unknown" :
+			t_strconcat("d.holder=", denial->holder, NULL),
 			&denial->change, &denial->change.uids);
 	} T_END;
 	array_clear(&tt->denials);

@@ -204,8 +204,9 @@ team_copy_recorded(struct mail_save_context *ctx, struct mail *mail,
 					      claim->holder);
 			team_transaction_refuse(src_tt, uid, claim);
 			mail_storage_set_error(t->box->storage,
-				MAIL_ERROR_INUSE, t_strdup_printf(
-				"claimed by %s", claim->holder));
+				MAIL_ERROR_INUSE, *claim->holder == '\0' ?
+				"claims aren't known right now" :
+				t_strconcat("claimed by ", claim->holder, NULL));
 			mailbox_save_cancel(&ctx);
 			return -1;
 		}

@@ -30,6 +30,7 @@ static const struct setting_define team_setting_defines[] = {
 	DEF(SET_BOOL, team_claim_until_logout),
 	DEF(SET_ENUM, team_guard),
 	DEF(SET_TIME, team_guard_override),
+	DEF(SET_ENUM, team_offline),
 	{ .key = NULL }
 };
 
@@ -43,6 +44,7 @@ static const struct team_settings team_default_settings = {
 	.team_claim_mailbox = "Claimed",
 	.team_guard = "warn:off:hold",
 	.team_guard_override = 10 * 60,
+	.team_offline = "degrade:refuse",
 };
 
 const struct setting_parser_info team_mail_setting_parser_info = {
@@ -214,6 +216,8 @@ team_settings_check(void *_set, pool_t pool, const char **error_r)
 		set->guard = TEAM_GUARD_HOLD;
 	else
 		set->guard = TEAM_GUARD_WARN;
+	set->offline = strcmp(set->team_offline, "refuse") == 0 ?
+		TEAM_OFFLINE_REFUSE : TEAM_OFFLINE_DEGRADE;
 	return team_settings_check_private(set, error_r) &&
 		team_settings_check_claim(set, pool, error_r) &&
 		team_settings_check_keywords(set, pool, error_r) &&

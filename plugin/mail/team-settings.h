@@ -20,6 +20,13 @@ enum team_guard {
 	TEAM_GUARD_HOLD,
 };
 
+enum team_offline {
+	/* what is known of claims protects, the rest may be changed */
+	TEAM_OFFLINE_DEGRADE,
+	/* what claims protect isn't changed while they aren't known */
+	TEAM_OFFLINE_REFUSE,
+};
+
 /* What mail processes are told: by plugin { team_* } on Dovecot 2.3, by top-level
    settings on 2.4. */
 struct team_settings {
@@ -34,6 +41,7 @@ struct team_settings {
 	bool team_claim_until_logout;
 	const char *team_guard;
 	unsigned int team_guard_override;
+	const char *team_offline;
 
 	/* made of the above */
 	enum mail_flags private_flags;
@@ -50,6 +58,7 @@ struct team_settings {
 	const char *const *protected_keywords;
 	enum team_protects protects;
 	enum team_guard guard;
+	enum team_offline offline;
 };
 
 extern const struct setting_parser_info team_mail_setting_parser_info;

@@ -92,6 +92,7 @@ struct team_user {
 
 struct team_claim {
 	uint32_t uid;
+	/* empty: nobody knows who holds it */
 	const char *holder;
 	time_t since, until;
 };
@@ -249,6 +250,8 @@ struct team_transaction {
 	   holds some of them, by UID */
 	ARRAY_TYPE(seq_range) guarded_uids;
 	ARRAY_TYPE(team_claim) held;
+	/* of the others nobody knows who holds them, and they are protected */
+	bool held_unknown;
 	/* messages are gone with the next sync */
 	bool expunging;
 	/* it was rolled back */

@@ -359,13 +359,15 @@ const char *team_refusals_text(const ARRAY_TYPE(team_refusal) *refusals)
 	const struct team_refusal *refusal;
 	string_t *str = t_str_new(128);
 	unsigned int i, first = 0, count;
-	bool unavailable = FALSE;
+	bool unavailable = FALSE, unknown = FALSE;
 
 	t_array_init(&held, array_count(refusals) + 1);
 	array_foreach(refusals, refusal) {
 		if (refusal->correction)
 			continue;
-		if (refusal->holder == NULL)
+		if (refusal->unknown)
+			unknown = TRUE;
+		else if (refusal->holder == NULL)
 			unavailable = TRUE;
 		else
 			array_push_back(&held, refusal);
@@ -381,6 +383,11 @@ const char *team_refusals_text(const ARRAY_TYPE(team_refusal) *refusals)
 	}
 	if (count > 0)
 		return str_c(str);
+	if (unknown) {
+		return "Who claims the messages can't be found out right now, "
+			"because the team's database can't be reached: they "
+			"are left as they are. Try again in a moment";
+	}
 	if (unavailable) {
 		return "Messages can't be claimed or given back right now, "
 			"because the team's database can't be reached. "

@@ -175,9 +175,10 @@ guard_answer(const struct pg_answer *answer, void *context)
 		guard_request_free(greq);
 		return;
 	}
-	if (answer->error != NULL)
+	if (answer->error != NULL) {
 		guard_from_known(greq);
-	else {
+		client_send_ok(greq->client, greq->id, TEAM_GUARD_KNOWN);
+	} else {
 		count = PQntuples(result);
 		for (i = 0; i < count; i++) {
 			if (strcmp(PQgetvalue(result, i, 1), "guard") == 0) {
@@ -189,8 +190,8 @@ guard_answer(const struct pg_answer *answer, void *context)
 					PQgetvalue(result, i, 3),
 					PQgetvalue(result, i, 4));
 		}
+		client_send_ok(greq->client, greq->id, NULL);
 	}
-	client_send_ok(greq->client, greq->id, "0");
 	guard_request_free(greq);
 }
 

@@ -18,7 +18,7 @@ WRONG = [
 WRONG_MAIL = [
     ('team_timeout', 'soon'), ('team_timeout', '301 secs'), ('team_private_flags', r'\Foo'),
     ('team_private_keywords', 'a(b'), ('team_claim_flags', ''), ('team_claim_protects', r'\Foo'),
-    ('team_claim_until_logout', 'maybe'), ('team_guard', 'shout'), ('team_guard_override', 'soon'),
+    ('team_claim_until_logout', 'maybe'), ('team_guard', 'shout'), ('team_offline', 'maybe'), ('team_guard_override', 'soon'),
 ]
 
 
