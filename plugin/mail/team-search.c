@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Searches for private keywords, and MOVE, which sees only what it may move. */
+/* Searches for private keywords, live searches for any keyword, and MOVE, which
+   sees only what it may move. */
 
 #include "team-common.h"
 #include "array.h"
@@ -25,6 +26,8 @@ struct team_search {
 	bool moving;
 	/* they are others right now */
 	bool swapped;
+	/* the arguments were made ready here */
+	bool initialized;
 };
 
 /* The private keyword's number in the private index, TEAM_KEYWORD_NONE if
@@ -117,6 +120,12 @@ team_search_init(struct mailbox_transaction_context *t,
 	struct mail_search_context *ctx;
 	struct team_search *search = NULL;
 
+	if (args->init_refcount == 0) {
+		/* Dovecot looks with a live search's arguments for new
+		   messages, and crashes if these name keywords or threads */
+		mail_search_args_init(args, t->box, FALSE, NULL);
+		team_search_get(&search)->initialized = TRUE;
+	}
 	team_transaction_search(t, args);
 	ctx = tbox->module_ctx.super.search_init(t, args, sort_program,
 						 wanted_fields, wanted_headers);
@@ -133,15 +142,20 @@ static int team_search_deinit(struct mail_search_context *ctx)
 	struct team_mailbox *tbox =
 		TEAM_BOX_CONTEXT_REQUIRE(ctx->transaction->box);
 	struct team_search *search = TEAM_SEARCH_CONTEXT(ctx);
+	struct mail_search_args *args = ctx->args;
 	struct team_search_arg *sarg;
+	int ret;
 
-	if (search != NULL) {
-		array_foreach_modifiable(&search->args, sarg)
-			array_free(&sarg->uids);
-		array_free(&search->args);
-		i_free(search);
-	}
-	return tbox->module_ctx.super.search_deinit(ctx);
+	if (search == NULL)
+		return tbox->module_ctx.super.search_deinit(ctx);
+	array_foreach_modifiable(&search->args, sarg)
+		array_free(&sarg->uids);
+	array_free(&search->args);
+	ret = tbox->module_ctx.super.search_deinit(ctx);
+	if (search->initialized)
+		mail_search_args_deinit(args);
+	i_free(search);
+	return ret;
 }
 
 /* The arguments are shared with the search's saved result, which needs them as
