@@ -302,6 +302,9 @@ int team_mailbox_identify(struct team_mailbox *tbox);
    put back. */
 enum mail_namespace_type team_mask_public(struct mailbox *box);
 
+/* team-notify.c */
+void team_mailbox_list_created(struct mailbox_list *list);
+
 /* team-select.c */
 /* The mailbox is there: if the user is about to select it, that is recorded. */
 void team_mailbox_record_select(struct team_mailbox *tbox);
