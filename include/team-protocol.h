@@ -199,6 +199,12 @@
    [admin] ROTATE-KEY <id>
      Makes a new key for signing, which the old one signs.
      OK <id>
+   [admin] CUT <id> <sid> <origin> <tree> <first>
+     Signs that the records in the tree (size and frontier, as in a cut's note)
+     may be dropped. <origin> is of this node's tree or of an older one, <first>
+     its first record. No more than checkpoints cover is signed.
+     D <id> <note>
+     OK <id>
    [admin] QUERY <id> <sid> <name> <key=value>...
      Runs one of the auditors' queries, one at a time for a connection:
        audit-search  keys of team.audit_search's filter, and limit
@@ -208,6 +214,7 @@
        audit-notes   node, after: what the node signed
        audit-export  node, after, limit: records with all that their leaves
                      are made of
+       audit-leaves  node, after: hashes of the leaves of dropped records
      D <id> columns <name>...    once, first
      D <id> row <value>...       NULL is sent as an empty field
      OK <id> <rows>

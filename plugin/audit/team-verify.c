@@ -185,6 +185,10 @@ static int command_log(const char *key_path, const char *checkpoints_path,
 	if (file != stdin)
 		fclose(file);
 	verdict = team_verify_finish(verify, &stats);
+	if (stats.dropped > 0) {
+		printf("%"PRIu64" records were dropped by retention, as the "
+		       "cuts that are signed say\n", stats.dropped);
+	}
 	if (stats.before > 0) {
 		printf("%"PRIu64" records are from before the tree was begun "
 		       "and can't be checked\n", stats.before);

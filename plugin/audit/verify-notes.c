@@ -148,6 +148,21 @@ static void add_statement(struct team_verify *verify,
 		tree->size = st->size;
 }
 
+/* A checkpoint's key is named after its tree. A cut may be of an older tree of
+   the node. */
+static bool key_fits(const struct team_verifier *key,
+		     const struct team_statement *st)
+{
+	char node[TEAM_NOTE_NAME_MAX + 1], key_node[TEAM_NOTE_NAME_MAX + 1];
+
+	if (strcmp(st->origin, key->name) == 0)
+		return true;
+	return st->type == TEAM_STATEMENT_CUT &&
+		team_origin_node(st->origin, node, sizeof(node)) == 0 &&
+		team_origin_node(key->name, key_node, sizeof(key_node)) == 0 &&
+		strcmp(node, key_node) == 0;
+}
+
 static void add_note(struct team_verify *verify, const struct team_note *note)
 {
 	struct team_statement st;
@@ -171,7 +186,7 @@ static void add_note(struct team_verify *verify, const struct team_note *note)
 	}
 	if (st.type == TEAM_STATEMENT_KEY)
 		add_key(verify, &st.key);
-	else if (strcmp(st.origin, key->name) != 0) {
+	else if (!key_fits(key, &st)) {
 		team_verify_found(verify, TEAM_VERDICT_UNKNOWN_KEY,
 			"%s was signed by the key of %s", st.origin,
 			key->name);

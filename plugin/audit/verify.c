@@ -66,6 +66,38 @@ static uint64_t tree_last(const struct verify_tree *tree)
 
 /* ---- trees ---- */
 
+/* The number of the first record behind the tree's largest cut that ends before
+   the record; without one the tree's first. */
+static uint64_t tree_remains(const struct verify_tree *tree, uint64_t seq)
+{
+	uint64_t end, remains = tree->first;
+	size_t i;
+
+	for (i = 0; i < tree->count; i++) {
+		end = tree->first + tree->checkpoints[i].size;
+		if (tree->checkpoints[i].cut != NULL && end <= seq)
+			remains = end;
+	}
+	return remains;
+}
+
+/* Were all of the tree's records dropped? A cut in a later tree is behind
+   them. */
+static bool tree_is_cut(const struct team_verify *verify, size_t n)
+{
+	const struct verify_tree *tree = &verify->trees[n];
+
+	if (tree_remains(tree, UINT64_MAX) > tree_last(tree))
+		return true;
+	for (n++; n < verify->trees_count &&
+	     strcmp(verify->trees[n].node, tree->node) == 0; n++) {
+		if (tree_remains(&verify->trees[n], UINT64_MAX) >
+		    verify->trees[n].first)
+			return true;
+	}
+	return false;
+}
+
 /* Checkpoints that nothing was found for when the tree's records were over. */
 static void finish_tree(struct team_verify *verify, bool last)
 {
@@ -128,6 +160,8 @@ static bool use_cut(struct team_verify *verify, uint64_t seq)
 			if (tree->checkpoints[j].cut == NULL ||
 			    tree->first + tree->checkpoints[j].size != seq)
 				continue;
+			verify->stats.dropped += seq -
+				verify->trees[verify->node_trees].first;
 			/* the trees before it ended before it */
 			while (verify->node_trees < i) {
 				verify->trees[verify->node_trees].seen = true;
@@ -225,6 +259,19 @@ static void begin_node(struct team_verify *verify, const char *node)
 
 /* ---- records ---- */
 
+static uint64_t first_missing(const struct team_verify *verify, uint64_t seq)
+{
+	uint64_t remains, first = verify->trees[verify->node_trees].first;
+	size_t i;
+
+	for (i = verify->node_trees; i < verify->node_trees_end; i++) {
+		remains = tree_remains(&verify->trees[i], seq);
+		if (remains > verify->trees[i].first)
+			first = remains;
+	}
+	return first;
+}
+
 /* Returns false if the record doesn't count. */
 static bool check_number(struct team_verify *verify, const char *node,
 			 uint64_t seq)
@@ -238,9 +285,8 @@ static bool check_number(struct team_verify *verify, const char *node,
 		if (verify->node_trees < verify->node_trees_end &&
 		    !use_cut(verify, seq) &&
 		    verify->trees[verify->node_trees].first < seq) {
-			found_missing(verify,
-				verify->trees[verify->node_trees].first,
-				seq - 1, "");
+			found_missing(verify, first_missing(verify, seq),
+				      seq - 1, "");
 		}
 	} else if (seq <= verify->last_seq) {
 		team_verify_found(verify, TEAM_VERDICT_ALTERED,
@@ -374,6 +420,18 @@ void team_verify_bad_record(struct team_verify *verify, const char *node,
 	append_leaf(verify, seq, &none);
 }
 
+void team_verify_get_state(const struct team_verify *verify,
+			   struct team_verify_state *state_r)
+{
+	memset(state_r, 0, sizeof(*state_r));
+	if (verify->cur == NULL)
+		return;
+	state_r->origin = verify->cur->origin;
+	state_r->first = verify->cur->first;
+	state_r->tree = verify->tree;
+	state_r->good_seq = verify->good_seq;
+}
+
 enum team_verdict team_verify_finish(struct team_verify *verify,
 				     struct team_verify_stats *stats_r)
 {
@@ -384,6 +442,10 @@ enum team_verdict team_verify_finish(struct team_verify *verify,
 	for (i = 0; i < verify->trees_count; i++) {
 		if (verify->trees[i].seen)
 			continue;
+		if (tree_is_cut(verify, i)) {
+			verify->stats.dropped += verify->trees[i].size;
+			continue;
+		}
 		/* a tree that another one took the place of at once has
 		   nothing of its own */
 		if (i + 1 < verify->trees_count && verify->stats.records > 0 &&
@@ -393,7 +455,8 @@ enum team_verdict team_verify_finish(struct team_verify *verify,
 			continue;
 		team_verify_found(verify, TEAM_VERDICT_MISSING,
 			"missing from %"PRIu64" to %"PRIu64" (%s): there is no "
-			"record of it", verify->trees[i].first,
+			"record of it", tree_remains(&verify->trees[i],
+						     UINT64_MAX),
 			tree_last(&verify->trees[i]), verify->trees[i].node);
 	}
 	if (verify->stats.records == 0 && verify->worst == TEAM_VERDICT_OK) {

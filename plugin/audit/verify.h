@@ -22,6 +22,8 @@ struct team_verify_stats {
 	/* records read, those that a checkpoint covers, those from before the
 	   tree and those after the last checkpoint */
 	uint64_t records, covered, before, after;
+	/* gone by retention, as their nodes signed */
+	uint64_t dropped;
 	uint64_t checkpoints;
 };
 
@@ -47,6 +49,18 @@ void team_verify_bad_record(struct team_verify *verify, const char *node,
 /* After the last record. Returns the worst that was found. */
 enum team_verdict team_verify_finish(struct team_verify *verify,
 				     struct team_verify_stats *stats_r);
+
+/* Where the tree stands behind the last record that was taken */
+struct team_verify_state {
+	/* NULL if no checkpoint knows a tree that the record is in */
+	const char *origin;
+	uint64_t first;
+	struct team_tree tree;
+	/* the last record that a checkpoint was found to be right for */
+	uint64_t good_seq;
+};
+void team_verify_get_state(const struct team_verify *verify,
+			   struct team_verify_state *state_r);
 
 /* Finds the trusted key that signed the note. NULL if there is none;
    *forged_r tells whether a signature is wrong. */

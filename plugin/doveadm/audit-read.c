@@ -4,6 +4,7 @@
 #include "team-common.h"
 #include "array.h"
 #include "str.h"
+#include "strnum.h"
 #include "istream.h"
 #include "doveadm-team.h"
 #include "audit-read.h"
@@ -249,6 +250,53 @@ int audit_read_records(struct doveadm_team *team,
 		ret = read_query(team, args, &ctx);
 	} T_END; while (ret == 0 && ctx.rows == READ_RECORDS);
 	return ctx.stopped && ctx.error == NULL ? 0 : ret;
+}
+
+/* ---- leaves ---- */
+
+struct leaves_context {
+	audit_leaf_callback_t *callback;
+	void *context;
+	uint64_t after;
+};
+
+static bool leaves_row(void *context, const char *const *columns,
+		       const char *const *values)
+{
+	struct leaves_context *ctx = context;
+	const char *first = find_value(columns, values, "first");
+	const char *leaves = find_value(columns, values, "leaves");
+	struct team_hash leaf;
+	uint64_t seq;
+
+	if (first == NULL || leaves == NULL || str_to_uint64(first, &seq) < 0)
+		return TRUE;
+	for (; strlen(leaves) >= TEAM_HASH_SIZE * 2;
+	     leaves += TEAM_HASH_SIZE * 2, seq++) {
+		if (seq > ctx->after &&
+		    team_hex_decode(t_strndup(leaves, TEAM_HASH_SIZE * 2),
+				    leaf.bytes, TEAM_HASH_SIZE) == 0)
+			ctx->callback(seq, &leaf, ctx->context);
+	}
+	return TRUE;
+}
+
+int audit_read_leaves(struct doveadm_team *team, const struct audit_node *node,
+		      uint64_t after, audit_leaf_callback_t *callback,
+		      void *context)
+{
+	struct leaves_context leaves = {
+		.callback = callback, .context = context, .after = after
+	};
+	struct read_context ctx = {
+		.callback = leaves_row, .context = &leaves
+	};
+	const char *const args[] = {
+		"audit-leaves", t_strconcat("node=", node->name, NULL),
+		t_strdup_printf("after=%"PRIu64, after), NULL
+	};
+
+	return read_query(team, args, &ctx);
 }
 
 /* ---- files ---- */

@@ -31,6 +31,14 @@ int audit_read_records(struct doveadm_team *team,
 		       const struct audit_node *node, uint64_t after,
 		       audit_record_callback_t *callback, void *context);
 
+/* The leaves of the node's records that retention dropped, those after the
+   number, in order. */
+typedef void audit_leaf_callback_t(uint64_t seq, const struct team_hash *leaf,
+				   void *context);
+int audit_read_leaves(struct doveadm_team *team, const struct audit_node *node,
+		      uint64_t after, audit_leaf_callback_t *callback,
+		      void *context);
+
 /* Reads a file into the string. */
 int audit_read_file(const char *path, string_t *dest);
 

@@ -11,8 +11,8 @@
 #include "doveadm-team.h"
 #include "team-client.h"
 
-/* Where the service keeps its files. */
-static int trust_dir(struct doveadm_team *team, const char **dir_r)
+int audit_trust_status(struct doveadm_team *team, const char *key,
+		       const char **value_r)
 {
 	static const char *const no_args[] = { NULL };
 	struct team_answer answer;
@@ -29,13 +29,13 @@ static int trust_dir(struct doveadm_team *team, const char **dir_r)
 	}
 	array_foreach_elem(&answer.data, args) {
 		if (args[0] != NULL && args[1] != NULL &&
-		    strcmp(args[0], "checkpoint_dir") == 0) {
-			*dir_r = p_strdup(team->pool, args[1]);
+		    strcmp(args[0], key) == 0) {
+			*value_r = p_strdup(team->pool, args[1]);
 			return 0;
 		}
 	}
-	i_error("The team service doesn't say where its checkpoints are: name "
-		"them with --key and --checkpoints");
+	i_error("The team service doesn't say its %s: it is of another version",
+		key);
 	doveadm_exit_code = EX_UNAVAILABLE;
 	return -1;
 }
@@ -84,7 +84,7 @@ int audit_trust_load(struct doveadm_cmd_context *cctx,
 	(void)doveadm_cmd_param_str(cctx, "key", &key);
 	(void)doveadm_cmd_param_str(cctx, "checkpoints", &checkpoints);
 	if (key == NULL || checkpoints == NULL)
-		ret = trust_dir(team, &dir);
+		ret = audit_trust_status(team, "checkpoint_dir", &dir);
 	if (ret == 0 && key == NULL)
 		key = t_strconcat(dir, "/team.pub", NULL);
 	if (ret == 0 && checkpoints == NULL)

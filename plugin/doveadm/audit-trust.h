@@ -16,4 +16,9 @@ int audit_trust_load(struct doveadm_cmd_context *cctx,
 		     struct doveadm_team *team, const char *only,
 		     struct team_verify *verify, string_t *notes);
 
+/* Finds one of the values of STATUS, allocated from team->pool. Returns 0, or
+   -1 as above. */
+int audit_trust_status(struct doveadm_team *team, const char *key,
+		       const char **value_r);
+
 #endif

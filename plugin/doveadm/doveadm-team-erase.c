@@ -40,27 +40,29 @@ static void erase_run(struct doveadm_team *team, const char *conninfo,
 		      const char *colleague)
 {
 	struct team_database *db = NULL;
-	const char *records, *fields, *error;
+	const char *const *const *rows, *error;
 	bool temporary = FALSE;
 
 	if (team_database_connect(conninfo, TEAM_DATABASE_CHANGE, &db,
 				  &temporary, &error) < 0 ||
-	    team_database_erase(db, colleague, &records, &fields,
+	    team_database_begin(db, &error) < 0 ||
+	    team_database_query(db, "SELECT records, coalesce(fields, 0) "
+				"FROM team.erase($1)", &colleague, 1, &rows,
 				&error) < 0) {
 		i_error("Nothing was erased: %s", error);
 		doveadm_exit_code = temporary ? EX_TEMPFAIL :
 			DOVEADM_EX_NOTPOSSIBLE;
-	} else if (strcmp(records, "0") == 0) {
+	} else if (strcmp(rows[0][0], "0") == 0) {
 		i_error("The log has nothing about %s", colleague);
 		doveadm_exit_code = DOVEADM_EX_NOTFOUND;
-	} else if (erase_record(team, records, fields) == 0) {
+	} else if (erase_record(team, rows[0][0], rows[0][1]) == 0) {
 		if (team_database_commit(db, &error) < 0) {
 			i_error("Erasing failed, and is recorded as done: run "
 				"it again: %s", error);
 			doveadm_exit_code = EX_TEMPFAIL;
 		} else {
-			i_info("Erased %s fields in %s records", fields,
-			       records);
+			i_info("Erased %s fields in %s records", rows[0][1],
+			       rows[0][0]);
 		}
 	}
 	if (db != NULL)

@@ -116,6 +116,18 @@ static int prove_begin(struct prove_context *ctx)
 	return 0;
 }
 
+/* Dropped records are there as leaves only. */
+static void
+prove_leaf(uint64_t seq, const struct team_hash *leaf, void *context)
+{
+	struct prove_context *ctx = context;
+
+	if (seq != ctx->next_seq || ctx->next_seq - ctx->st.first >= ctx->st.size)
+		return;
+	team_prover_leaf(&ctx->prover, leaf);
+	ctx->next_seq++;
+}
+
 static bool
 prove_record(const struct team_export *exp, const char *error, void *context)
 {
@@ -177,6 +189,10 @@ static int prove_end(struct prove_context *ctx, const char *path)
 			team_proof_check_consistency(proof, ctx->old_size,
 				ctx->st.size, &ctx->old_root, &ctx->st.root));
 	}
+	if (ctx->seq != 0 && ctx->record == NULL && !ctx->failed) {
+		return prove_fail(DOVEADM_EX_NOTFOUND, "The record isn't there "
+				  "any more");
+	}
 	if (ctx->failed || !ok) {
 		return prove_fail(EX_DATAERR, "It can't be proved: the log "
 			"isn't what the checkpoint covers. doveadm team audit "
@@ -213,8 +229,11 @@ static void prove_run(struct doveadm_cmd_context *cctx,
 		    prove_find_checkpoint(ctx, verify, notes,
 					  node->name) == 0 &&
 		    prove_begin(ctx) == 0 &&
-		    audit_read_records(team, node, ctx->st.first - 1,
-				       prove_record, ctx) == 0)
+		    audit_read_leaves(team, node, ctx->st.first - 1, prove_leaf,
+				      ctx) == 0 &&
+		    (ctx->next_seq - ctx->st.first >= ctx->st.size ||
+		     audit_read_records(team, node, ctx->next_seq - 1,
+					prove_record, ctx) == 0))
 			(void)prove_end(ctx, path);
 	}
 	free(ctx->record);

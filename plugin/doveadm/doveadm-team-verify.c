@@ -66,6 +66,10 @@ static void verify_end(struct verify_context *ctx)
 	if (ctx->records >= PROGRESS_RECORDS)
 		verify_progress(ctx, TRUE);
 	verdict = team_verify_finish(ctx->verify, &stats);
+	if (stats.dropped > 0) {
+		printf("%"PRIu64" records were dropped by retention, as the "
+		       "cuts that are signed say\n", stats.dropped);
+	}
 	if (stats.before > 0) {
 		printf("%"PRIu64" records are from before the tree was begun "
 		       "and can't be checked\n", stats.before);

@@ -16,6 +16,7 @@ static struct doveadm_cmd_ver2 *const team_commands[] = {
 	&doveadm_cmd_team_audit_verify,
 	&doveadm_cmd_team_audit_prove,
 	&doveadm_cmd_team_audit_rotate_key,
+	&doveadm_cmd_team_audit_retain,
 	&doveadm_cmd_team_claim_list,
 	&doveadm_cmd_team_claim_take,
 	&doveadm_cmd_team_claim_hand_over,

@@ -65,6 +65,7 @@ extern struct doveadm_cmd_ver2 doveadm_cmd_team_audit_checkpoints;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_audit_verify;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_audit_prove;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_audit_rotate_key;
+extern struct doveadm_cmd_ver2 doveadm_cmd_team_audit_retain;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_claim_list;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_claim_take;
 extern struct doveadm_cmd_ver2 doveadm_cmd_team_claim_hand_over;

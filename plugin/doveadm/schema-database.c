@@ -430,29 +430,35 @@ int team_database_apply(struct team_database *db,
 	return database_exec(db, "COMMIT", error_r);
 }
 
-int team_database_erase(struct team_database *db, const char *colleague,
-			const char **records_r, const char **fields_r,
+int team_database_begin(struct team_database *db, const char **error_r)
+{
+	return database_exec(db, "BEGIN", error_r);
+}
+
+int team_database_query(struct team_database *db, const char *sql,
+			const char *const *params, unsigned int params_count,
+			const char *const *const **rows_r,
 			const char **error_r)
 {
-	const char *const params[] = { colleague };
-	PGresult *result;
-	int ret = -1;
+	PGresult *res = PQexecParams(db->conn, sql, params_count, NULL, params,
+				     NULL, NULL, 0);
+	int i, row, count = PQntuples(res), fields = PQnfields(res);
+	const char ***rows, **values;
 
-	if (database_exec(db, "BEGIN", error_r) < 0)
+	if (!pq_succeeded(res)) {
+		*error_r = pq_error(db, res, NULL);
+		PQclear(res);
 		return -1;
-	result = PQexecParams(db->conn,
-		"SELECT records, coalesce(fields, 0) FROM team.erase($1)", 1,
-		NULL, params, NULL, NULL, 0);
-	if (PQresultStatus(result) == PGRES_TUPLES_OK &&
-	    PQntuples(result) == 1) {
-		*records_r = t_strdup(PQgetvalue(result, 0, 0));
-		*fields_r = t_strdup(PQgetvalue(result, 0, 1));
-		ret = 0;
-	} else {
-		*error_r = pq_text(PQerrorMessage(db->conn));
 	}
-	PQclear(result);
-	return ret;
+	rows = t_new(const char **, count + 1);
+	for (row = 0; row < count; row++) {
+		rows[row] = values = t_new(const char *, fields + 1);
+		for (i = 0; i < fields; i++)
+			values[i] = t_strdup(PQgetvalue(res, row, i));
+	}
+	PQclear(res);
+	*rows_r = (const char *const *const *)rows;
+	return 0;
 }
 
 int team_database_commit(struct team_database *db, const char **error_r)

@@ -35,10 +35,15 @@ int team_database_apply(struct team_database *db,
 			const struct team_migration *migration,
 			const char **error_r);
 
-/* Forgets the person in a transaction that is left open: end it with
-   team_database_commit(), or by closing the connection. */
-int team_database_erase(struct team_database *db, const char *colleague,
-			const char **records_r, const char **fields_r,
+/* Begins a transaction: end it with team_database_commit(), or by closing the
+   connection. */
+int team_database_begin(struct team_database *db, const char **error_r);
+/* Runs a query with text parameters. Returns 0 with its rows, each a
+   NULL-terminated list of values ("" for NULL), from the data stack and
+   NULL-terminated themselves, or -1. */
+int team_database_query(struct team_database *db, const char *sql,
+			const char *const *params, unsigned int params_count,
+			const char *const *const **rows_r,
 			const char **error_r);
 int team_database_commit(struct team_database *db, const char **error_r);
 

@@ -110,8 +110,10 @@ static void checkpoints_send(struct checkpoints *checkpoints)
 
 /* ---- signing ---- */
 
+/* Returns 0 with the note, which the caller frees. */
 static int publish(struct checkpoints *checkpoints, const char *text,
-		   const struct team_signer *signer, const char **error_r)
+		   const struct team_signer *signer, char **note_r,
+		   const char **error_r)
 {
 	const char *command =
 		checkpoints->service->set->team_checkpoint_command;
@@ -131,7 +133,10 @@ static int publish(struct checkpoints *checkpoints, const char *text,
 		}
 		checkpoints_send(checkpoints);
 	}
-	free(note);
+	if (ret < 0)
+		free(note);
+	else
+		*note_r = note;
 	return ret;
 }
 
@@ -142,12 +147,15 @@ static int use_key(struct checkpoints *checkpoints,
 {
 	char *text = team_key_statement_format(&signer->verifier,
 		journal_time_text(journal_now(checkpoints->service->journal)));
+	char *note;
 	int ret;
 
-	ret = publish(checkpoints, text, &checkpoints->signer, error_r);
+	ret = publish(checkpoints, text, &checkpoints->signer, &note, error_r);
 	free(text);
-	if (ret < 0 ||
-	    checkpoint_key_write(checkpoints->service->set->team_journal_dir,
+	if (ret < 0)
+		return -1;
+	free(note);
+	if (checkpoint_key_write(checkpoints->service->set->team_journal_dir,
 				 signer, error_r) < 0)
 		return -1;
 	checkpoints->signer = *signer;
@@ -170,6 +178,40 @@ int checkpoints_rotate_key(struct checkpoints *checkpoints,
 	return ret;
 }
 
+int checkpoints_sign_cut(struct checkpoints *checkpoints, const char *origin,
+			 const char *tree_text, uint64_t first,
+			 const char **note_r, const char **error_r)
+{
+	struct journal *journal = checkpoints->service->journal;
+	char node[TEAM_NOTE_NAME_MAX + 1], *text, *note;
+	struct team_tree tree;
+	int ret;
+
+	if (team_origin_node(origin, node, sizeof(node)) < 0 ||
+	    strcmp(node, checkpoints->service->node) != 0) {
+		*error_r = "it isn't a log of this node";
+		return -1;
+	}
+	if (team_tree_parse(tree_text, &tree) < 0 || tree.size == 0) {
+		*error_r = "this isn't a tree";
+		return -1;
+	}
+	if (strcmp(origin, checkpoints->signer.verifier.name) == 0 &&
+	    tree.size > checkpoints->last_size) {
+		*error_r = "no checkpoint covers these records";
+		return -1;
+	}
+	text = team_cut_format(origin, &tree, first,
+			       journal_time_text(journal_now(journal)));
+	ret = publish(checkpoints, text, &checkpoints->signer, &note, error_r);
+	free(text);
+	if (ret < 0)
+		return -1;
+	*note_r = t_strdup(note);
+	free(note);
+	return 0;
+}
+
 /* The key is named after the tree. */
 static int check_key_name(struct checkpoints *checkpoints, const char *origin,
 			  const char **error_r)
@@ -190,7 +232,7 @@ static int write_checkpoint(struct checkpoints *checkpoints,
 			    const char **error_r)
 {
 	struct journal *journal = checkpoints->service->journal;
-	char *origin, *text;
+	char *origin, *text, *note = NULL;
 	int ret;
 
 	/* what is signed mustn't get lost any more */
@@ -204,9 +246,10 @@ static int write_checkpoint(struct checkpoints *checkpoints,
 		text = team_checkpoint_format(origin, &tree->tree,
 			(uint64_t)((int64_t)tree->first_seq + base),
 			journal_time_text(journal_now(journal)));
-		ret = publish(checkpoints, text, &checkpoints->signer,
+		ret = publish(checkpoints, text, &checkpoints->signer, &note,
 			      error_r);
 		free(text);
+		free(note);
 	}
 	free(origin);
 	return ret;

@@ -21,6 +21,12 @@ void checkpoints_write(struct checkpoints *checkpoints);
 /* Makes a new key, which the old one signs. Returns 0, or -1 with an error. */
 int checkpoints_rotate_key(struct checkpoints *checkpoints,
 			   const char **error_r);
+/* Signs that the records that are in the tree may be dropped. origin: of the
+   node's tree or of an older one; first: its first record. Returns 0 with the
+   note (data stack), or -1 with an error. */
+int checkpoints_sign_cut(struct checkpoints *checkpoints, const char *origin,
+			 const char *tree_text, uint64_t first,
+			 const char **note_r, const char **error_r);
 /* Does PostgreSQL have all that was signed? */
 bool checkpoints_are_sent(const struct checkpoints *checkpoints);
 /* The size of the tree that was signed last, and when (0 = never since the

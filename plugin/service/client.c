@@ -203,6 +203,9 @@ static void client_request(struct client *client,
 	case TEAM_COMMAND_ROTATE_KEY:
 		command_rotate_key(client, req);
 		break;
+	case TEAM_COMMAND_CUT:
+		command_cut(client, req);
+		break;
 	case TEAM_COMMAND_QUERY:
 		command_query(client, session, req);
 		break;

@@ -199,6 +199,11 @@ static int query_params(const struct team_request *req, const char **sql_r,
 		*sql_r = "SELECT * FROM team.export_records($1, $2, $3)";
 		return 3;
 	}
+	if (strcmp(req->name, "audit-leaves") == 0 &&
+	    query_values(fields, notes_keys, params_r)) {
+		*sql_r = "SELECT * FROM team.export_leaves($1, $2)";
+		return 2;
+	}
 	*error_r = "unknown query, or its arguments are wrong";
 	return -1;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* STATUS, ROTATE-KEY */
+/* STATUS, ROTATE-KEY, CUT */
 
 #include "team-common.h"
 #include "ioloop.h"
@@ -141,4 +141,22 @@ void command_rotate_key(struct client *client, const struct team_request *req)
 		i_info("Checkpoints are signed by a new key from now on");
 		client_send_ok(client, req->id, NULL);
 	}
+}
+
+void command_cut(struct client *client, const struct team_request *req)
+{
+	struct checkpoints *checkpoints = client->service->checkpoints;
+	const char *fields[2] = { NULL, NULL }, *error;
+
+	if (checkpoints_sign_cut(checkpoints, req->origin, req->tree,
+				 req->first, &fields[0], &error) < 0) {
+		i_error("A cut of %s can't be signed: %s", req->origin, error);
+		client_send_no(client, req->id, TEAM_CODE_INVALID, error);
+		return;
+	}
+	i_info("Signed that records of %s may be dropped: %s from record "
+	       "%"PRIu64" on", req->origin, t_strcut(req->tree, ' '),
+	       req->first);
+	client_send_data(client, req->id, fields);
+	client_send_ok(client, req->id, NULL);
 }

@@ -54,10 +54,11 @@ void session_guards_end(struct session *session, const char *guid,
 void client_send_pg_error(struct client *client, uint64_t id,
 			  enum pg_action action, const char *error);
 
-/* STATUS, ROTATE-KEY, QUERY */
+/* STATUS, ROTATE-KEY, CUT, QUERY */
 void command_status(struct client *client, const struct team_request *req);
 void command_rotate_key(struct client *client,
 			const struct team_request *req);
+void command_cut(struct client *client, const struct team_request *req);
 void command_query(struct client *client, struct session *session,
 		   const struct team_request *req);
 /* The client is gone, or takes output again. */

@@ -42,6 +42,7 @@ static const struct command {
 	{ "STATUS", TEAM_COMMAND_STATUS, TRUE, FALSE, FALSE, FALSE, 0, 0 },
 	{ "ROTATE-KEY", TEAM_COMMAND_ROTATE_KEY,
 	  TRUE, FALSE, FALSE, FALSE, 0, 0 },
+	{ "CUT", TEAM_COMMAND_CUT, TRUE, TRUE, FALSE, FALSE, 3, 3 },
 	{ "QUERY", TEAM_COMMAND_QUERY, TRUE, TRUE, FALSE, FALSE, 1, 0 },
 };
 
@@ -83,7 +84,8 @@ bool team_command_is_journalled(enum team_command cmd)
 bool team_command_is_admin(enum team_command cmd)
 {
 	return cmd == TEAM_COMMAND_STATUS ||
-		cmd == TEAM_COMMAND_ROTATE_KEY || cmd == TEAM_COMMAND_QUERY ||
+		cmd == TEAM_COMMAND_ROTATE_KEY || cmd == TEAM_COMMAND_CUT ||
+		cmd == TEAM_COMMAND_QUERY ||
 		cmd == TEAM_COMMAND_ADMIN_CLAIM || cmd == TEAM_COMMAND_WHO;
 }
 
@@ -276,6 +278,14 @@ static int parse_args(const struct command *command, const char *const *args,
 		return parse_reply(args, req, error_r);
 	case TEAM_COMMAND_GUARD:
 		return parse_guard(args, req, error_r);
+	case TEAM_COMMAND_CUT:
+		req->origin = args[0];
+		req->tree = args[1];
+		if (parse_number(args[2], &req->first) < 0) {
+			*error_r = "invalid number of a record";
+			return -1;
+		}
+		return 0;
 	case TEAM_COMMAND_QUERY:
 		req->name = *args++;
 		return parse_fields(args, req, error_r);

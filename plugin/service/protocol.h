@@ -27,6 +27,7 @@ enum team_command {
 	TEAM_COMMAND_UNGUARD,
 	TEAM_COMMAND_STATUS,
 	TEAM_COMMAND_ROTATE_KEY,
+	TEAM_COMMAND_CUT,
 	TEAM_COMMAND_QUERY
 };
 
@@ -61,6 +62,9 @@ struct team_request {
 	/* SYNC, KNOWN, ADMIN-CLAIM, WHO: the mailbox; QUERY: the query;
 	   GUARD: the action; LOOKUP, REPLY: the Message-IDs */
 	const char *name;
+	/* CUT: the tree's name, size and frontier, and first record */
+	const char *origin, *tree;
+	uint64_t first;
 	/* REPLY: for how long the colleague remembers */
 	uint32_t seconds;
 	/* CLAIM, ADMIN-CLAIM */

@@ -53,7 +53,7 @@ SELECT results_eq($$SELECT c.oid::regclass::text FROM pg_class c
 	WHERE n.nspname = 'team' AND c.relkind IN ('r', 'p', 'v') AND
 	has_table_privilege('team_auditor', c.oid, 'SELECT')
 	ORDER BY c.relname COLLATE "C"$$,
-	ARRAY['team.activity', 'team.audit', 'team.claims_refused', 'team.deleted',
+	ARRAY['team.activity', 'team.audit', 'team.claims_refused', 'team.cuts', 'team.deleted',
 	      'team.double_answers_prevented', 'team.export', 'team.nodes',
 	      'team.notes', 'team.response_time'],
 	'team_auditor may read the views and nothing else');
@@ -72,7 +72,7 @@ SELECT results_eq($$SELECT p.proname::text COLLATE "default" FROM pg_proc p
 	      'claim_drop', 'claim_free',
 	      'claim_give', 'claim_guard', 'claim_lapse', 'claim_logout',
 	      'claim_many', 'claim_release', 'claim_renew', 'claim_take', 'claim_try', 'claims',
-	      'export_nodes', 'export_notes', 'export_records', 'guard_begin',
+	      'export_leaves', 'export_nodes', 'export_notes', 'export_records', 'guard_begin',
 	      'guard_end', 'hello', 'ingest', 'ingest_batch', 'mailbox_find',
 	      'message_find', 'reply_check',
 	      'status', 'sync_claims', 'sync_flags', 'sync_mailbox'],
