@@ -21,9 +21,6 @@
 struct team_storage_module team_storage_module =
 	MODULE_CONTEXT_INIT(&mail_storage_module_register);
 
-/* all of the process */
-static struct team_mailbox *team_mailboxes;
-
 bool team_mailbox_is_team(struct mailbox *box)
 {
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT(box);
@@ -195,58 +192,13 @@ static void team_mailbox_listed(struct team_mailbox *tbox, bool listed)
 		DLLIST_REMOVE(&tbox->tuser->boxes, tbox);
 }
 
-/* Dovecot keeps an index for whoever opens it next in this process, together
-   with the keywords that it knows by then. A colleague's mustn't be seen by
-   another who is served by the same process at the same time: to him the
-   folder is a different one for as long as he looks for an index. */
-static int team_mailbox_alloc_index(struct team_mailbox *tbox)
-{
-	ARRAY(struct mail_index *) others;
-	ARRAY_TYPE(const_string) dirs;
-	struct team_mailbox *other;
-	struct mail_index *index;
-	unsigned int i;
-	int ret;
-
-	t_array_init(&others, 4);
-	t_array_init(&dirs, 4);
-	for (other = team_mailboxes; other != NULL; other = other->all_next) {
-		index = other->box->index;
-		if (index == NULL || index->dir == NULL ||
-		    strcmp(other->tuser->colleague,
-			   tbox->tuser->colleague) == 0)
-			continue;
-		array_push_back(&others, &index);
-		array_push_back(&dirs, (const char **)&index->dir);
-		index->dir = "/dev/null/team";
-	}
-	ret = index_storage_mailbox_alloc_index(tbox->box);
-	/* the same index may stand there twice: its first one is the real one */
-	for (i = array_count(&others); i > 0; i--) {
-		index = array_idx_elem(&others, i - 1);
-		index->dir = (char *)array_idx_elem(&dirs, i - 1);
-	}
-	return ret;
-}
-
-static int team_mailbox_open_super(struct mailbox *box)
-{
-	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
-	int ret;
-
-	T_BEGIN {
-		ret = team_mailbox_alloc_index(tbox);
-	} T_END;
-	return ret < 0 ? -1 : tbox->module_ctx.super.open(box);
-}
-
 static int team_mailbox_open(struct mailbox *box)
 {
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
 
-	if (team_mailbox_open_super(box) < 0 &&
+	if (tbox->module_ctx.super.open(box) < 0 &&
 	    (!team_claim_mailbox_create(tbox) ||
-	     team_mailbox_open_super(box) < 0))
+	     tbox->module_ctx.super.open(box) < 0))
 		return -1;
 	tbox->opening_pvt = TRUE;
 	if (*tbox->tuser->set->private_keywords != NULL)
@@ -278,7 +230,6 @@ static void team_mailbox_free(struct mailbox *box)
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
 
 	team_mailbox_listed(tbox, FALSE);
-	DLLIST_REMOVE_FULL(&team_mailboxes, tbox, all_prev, all_next);
 	array_free(&tbox->known_uids);
 	array_free(&tbox->touched_uids);
 	array_free(&tbox->keyword_private);
@@ -307,7 +258,6 @@ void team_mailbox_allocated(struct mailbox *box)
 		compat_list_has_private_index(box->list);
 	if (tbox->team)
 		compat_acl_watch(box->list, &team_acl_callbacks);
-	DLLIST_PREPEND_FULL(&team_mailboxes, tbox, all_prev, all_next);
 	i_array_init(&tbox->known_uids, 8);
 	i_array_init(&tbox->touched_uids, 8);
 	i_array_init(&tbox->keyword_private, 8);

@@ -15,13 +15,21 @@ static struct mail_storage_hooks team_mail_storage_hooks = {
 	.mail_allocated = team_mail_allocated,
 };
 
+/* a mailbox's functions can be replaced once by each */
+static struct mail_storage_hooks team_index_hooks = {
+	.mailbox_allocated = team_index_mailbox_allocated,
+};
+
 void team_plugin_init(struct module *module)
 {
+	mail_storage_hooks_add(module, &team_index_hooks);
 	mail_storage_hooks_add(module, &team_mail_storage_hooks);
 }
 
 void team_plugin_deinit(void)
 {
 	mail_storage_hooks_remove(&team_mail_storage_hooks);
+	mail_storage_hooks_remove(&team_index_hooks);
+	team_index_deinit();
 	team_client_generations_deinit();
 }

@@ -101,7 +101,6 @@ ARRAY_DEFINE_TYPE(team_claim, struct team_claim);
 struct team_mailbox {
 	union mailbox_module_context module_ctx;
 	struct team_mailbox *prev, *next;
-	struct team_mailbox *all_prev, *all_next;
 	struct team_user *tuser;
 	struct mailbox *box;
 
@@ -301,6 +300,10 @@ int team_mailbox_identify(struct team_mailbox *tbox);
    of those don't start with the shared flags. Returns the type that has to be
    put back. */
 enum mail_namespace_type team_mask_public(struct mailbox *box);
+
+/* team-index.c */
+void team_index_mailbox_allocated(struct mailbox *box);
+void team_index_deinit(void);
 
 /* team-notify.c */
 void team_mailbox_list_created(struct mailbox_list *list);

@@ -9,7 +9,6 @@
 #include "ioloop.h"
 #include "master-interface.h"
 #include "master-service.h"
-#include "mail-index-alloc-cache.h"
 #include "mail-namespace.h"
 #include "mail-storage-settings.h"
 #include "mailbox-list-private.h"
@@ -40,8 +39,6 @@ static void team_mail_user_deinit(struct mail_user *user)
 	str_free(&tuser->alerts);
 	i_free(tuser->selects);
 	tuser->module_ctx.super.deinit(user);
-	/* indexes that are kept for the next user know this one's keywords */
-	mail_index_alloc_cache_destroy_unrefed();
 }
 
 /* An atom that people can read: what IMAP doesn't allow in a keyword is

@@ -64,3 +64,38 @@ def test_search_for_it(crowd):
     alice.search('KEYWORD my-question')
     bob = crowd.login('bob', select=False)
     assert 'my-question' not in listed(bob.select(crowd.name))
+
+
+@pytest.mark.parametrize('leave', ['UNSELECT', 'CLOSE', 'SELECT INBOX', 'STATUS'])
+def test_closed_but_still_logged_in(crowd, leave):
+    """Dovecot keeps a closed index for a while, for whoever opens it next."""
+    alice = crowd.login('alice')
+    store(alice, crowd.uids[0], '+FLAGS', 'my-left common')
+    alice.command('STATUS INBOX (UNSEEN)' if leave == 'STATUS' else leave)
+    if leave == 'STATUS':
+        alice.command('UNSELECT')
+        alice.status(crowd.name, 'UNSEEN')
+    bob = crowd.login('bob', select=False)
+    assert listed(bob.select(crowd.name)) & {'my-left', 'common'} == {'common'}
+    bob.command('UNSELECT')
+    assert {'my-left', 'common'} <= listed(alice.select(crowd.name))
+
+
+@pytest.mark.parametrize('first', ['alice', 'support'])
+def test_the_owner_beside_her(crowd, first):
+    """Who owns the mail opens it outside the team's namespace."""
+    def select(name, session=None):
+        session = session or crowd.login(name, select=False)
+        session.last = listed(session.select(
+            crowd.name if name == 'alice' else crowd.name.partition('/')[2]))
+        return session
+    if first == 'support':
+        support = select('support')
+    alice = select('alice')
+    store(alice, crowd.uids[0], '+FLAGS', 'my-hers common')
+    support = select('support', support if first == 'support' else None)
+    assert support.last & {'my-hers', 'common'} == {'common'}
+    alice.command('UNSELECT')
+    assert select('support', support).last & {'my-hers', 'common'} == {'common'}
+    support.command('UNSELECT')
+    assert {'my-hers', 'common'} <= select('alice', alice).last
