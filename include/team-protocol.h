@@ -147,7 +147,7 @@
    bring nothing and isn't sent. There is an <epoch>, 0 while the service
    can't hear of other nodes' changes, and counters of
      flags   changes of the colleague's private flags that other nodes made,
-             or that came with copied messages
+             or that came with copied messages, or with d.import
      own     changes of them that this node's sessions begin: PREPARE and
              EVENT with private flags, COMMIT where they are known only then.
              Who makes the change, and has seen all before it, notes its
@@ -215,6 +215,8 @@
        audit-export  node, after, limit: records with all that their leaves
                      are made of
        audit-leaves  node, after: hashes of the leaves of dropped records
+       flags         colleague, mailbox (empty: all): the private flags
+       flags-mailboxes  the mailboxes that PostgreSQL knows
      D <id> columns <name>...    once, first
      D <id> row <value>...       NULL is sent as an empty field
      OK <id> <rows>
@@ -234,6 +236,9 @@
 #define TEAM_PROTOCOL_MAX_LINE (1024*1024)
 
 #define TEAM_CLIENT_ID_LEN 32
+
+/* In records of private flags that don't come from a session: where from. */
+#define TEAM_RECORD_KEY_IMPORT "d.import"
 
 /* How long a client may be away before its open intents are given up. */
 #define TEAM_INTENT_GRACE_SECS 30

@@ -273,8 +273,10 @@ start_relay()
 	chmod 700 "$DIR/outgoing"
 	rm -f "$DIR/run/relay/port"
 	touch "$DIR/log/relay.log"
+	# the sources may lie where that user can't read them
+	install -m 644 "$PARTS/relay.py" "$DIR/run/relay/"
 	setsid setpriv --reuid "$MAIL_USER" --regid "$MAIL_USER" --clear-groups \
-		/usr/bin/python3 -I "$PARTS/relay.py" \
+		/usr/bin/python3 -I "$DIR/run/relay/relay.py" \
 		--port-file "$DIR/run/relay/port" --lmtp "$BASE_DIR/lmtp" \
 		--outgoing "$DIR/outgoing" \
 		< /dev/null > "$DIR/log/relay.log" 2>&1 9>&- &

@@ -74,6 +74,17 @@ AC_DEFUN([TEAM_COMPAT_PROBES], [
 ], [struct acl_backend *backend = NULL; return backend->v->object_update == NULL;],
    [struct acl_backend *backend = NULL; return backend->v.object_update == NULL;])
 
+  TEAM_PROBE([HAVE_DOVEADM_MAIL_PARSED], [mail commands of doveadm that are initialized without arguments], [
+#include "doveadm-mail.h"
+], [
+	struct doveadm_mail_cmd_context *ctx = NULL;
+	ctx->v.init(ctx);
+], [
+	struct doveadm_mail_cmd_context *ctx = NULL;
+	const char *const *args = NULL;
+	ctx->v.init(ctx, args);
+])
+
   TEAM_PROBE([HAVE_FIND_NAMESPACE_OF_COMMAND], [client_find_namespace_full() of a command], [
 #include "imap-common.h"
 #include "imap-commands.h"

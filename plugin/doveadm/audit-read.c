@@ -16,14 +16,11 @@
    sends the first. */
 #define READ_RECORDS 50000
 
-typedef bool row_callback_t(void *context, const char *const *columns,
-			    const char *const *values);
-
 struct read_context {
 	pool_t pool;
 	const char *const *columns;
 	unsigned int columns_count;
-	row_callback_t *callback;
+	audit_row_callback_t *callback;
 	void *context;
 	unsigned int rows;
 	bool stopped;
@@ -89,9 +86,17 @@ static int read_query(struct doveadm_team *team, const char *const *args,
 	return ret;
 }
 
-static const char *
-find_value(const char *const *columns, const char *const *values,
-	   const char *name)
+int audit_read_rows(struct doveadm_team *team, const char *const *args,
+		    audit_row_callback_t *callback, void *context)
+{
+	struct read_context ctx = { .callback = callback, .context = context };
+
+	return read_query(team, args, &ctx);
+}
+
+const char *
+audit_row_value(const char *const *columns, const char *const *values,
+		const char *name)
 {
 	unsigned int i;
 
@@ -114,8 +119,8 @@ static bool nodes_row(void *context, const char *const *columns,
 		      const char *const *values)
 {
 	struct nodes_context *ctx = context;
-	const char *id = find_value(columns, values, "id");
-	const char *name = find_value(columns, values, "name");
+	const char *id = audit_row_value(columns, values, "id");
+	const char *name = audit_row_value(columns, values, "name");
 	struct audit_node *node;
 
 	if (id == NULL || name == NULL ||
@@ -163,8 +168,8 @@ static bool notes_row(void *context, const char *const *columns,
 		      const char *const *values)
 {
 	struct notes_context *ctx = context;
-	const char *note = find_value(columns, values, "note");
-	const char *id = find_value(columns, values, "id");
+	const char *note = audit_row_value(columns, values, "note");
+	const char *id = audit_row_value(columns, values, "id");
 
 	if (note == NULL || id == NULL)
 		return TRUE;
@@ -208,7 +213,7 @@ static const char *records_column(const char *name, void *context)
 {
 	struct records_context *ctx = context;
 
-	return find_value(ctx->columns, ctx->values, name);
+	return audit_row_value(ctx->columns, ctx->values, name);
 }
 
 static bool records_row(void *context, const char *const *columns,
@@ -264,8 +269,8 @@ static bool leaves_row(void *context, const char *const *columns,
 		       const char *const *values)
 {
 	struct leaves_context *ctx = context;
-	const char *first = find_value(columns, values, "first");
-	const char *leaves = find_value(columns, values, "leaves");
+	const char *first = audit_row_value(columns, values, "first");
+	const char *leaves = audit_row_value(columns, values, "leaves");
 	struct team_hash leaf;
 	uint64_t seq;
 

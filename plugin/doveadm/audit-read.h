@@ -39,6 +39,17 @@ int audit_read_leaves(struct doveadm_team *team, const struct audit_node *node,
 		      uint64_t after, audit_leaf_callback_t *callback,
 		      void *context);
 
+/* A row of a query's answer. Returns FALSE to stop. */
+typedef bool audit_row_callback_t(void *context, const char *const *columns,
+				  const char *const *values);
+/* Runs the query that args name. */
+int audit_read_rows(struct doveadm_team *team, const char *const *args,
+		    audit_row_callback_t *callback, void *context);
+/* The value of the column, or NULL if there is none of this name. */
+const char *
+audit_row_value(const char *const *columns, const char *const *values,
+		const char *name);
+
 /* Reads a file into the string. */
 int audit_read_file(const char *path, string_t *dest);
 

@@ -75,6 +75,25 @@ const char *team_outgoing_check(struct team_outgoing *mail);
 /* It was sent: what it answers is marked as answered, and given back. */
 void team_outgoing_sent(struct team_outgoing *mail);
 
+/* Messages of one colleague's mailbox */
+struct team_flags_counts {
+	/* that have private flags or keywords */
+	unsigned int messages;
+	/* of which PostgreSQL didn't know all of these */
+	unsigned int changed;
+	/* that have some which plain Dovecot doesn't show */
+	unsigned int hidden;
+};
+/* Takes over what a private index has from before the plugin came. The mailbox
+   is allocated, and must not have been synced. Returns 0, or -1 with the
+   reason. */
+int team_flags_import(struct mailbox *box, struct team_flags_counts *counts_r,
+		      const char **error_r);
+/* Brings the private index up to date, for the time after the plugin. */
+int team_flags_write_back(struct mailbox *box,
+			  struct team_flags_counts *counts_r,
+			  const char **error_r);
+
 /* TRUE if a mailbox of this name would belong to a team namespace. */
 bool team_user_is_team_name(struct mail_user *user, const char *vname);
 /* Appends the fields that name the mailbox, or the source's. */

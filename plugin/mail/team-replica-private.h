@@ -15,6 +15,8 @@ struct team_state_flag {
 	ARRAY_TYPE(seq_range) skip;
 };
 
+ARRAY_DEFINE_TYPE(team_state_flag, struct team_state_flag);
+
 /* Stands in the private index's header. */
 struct team_generations_header {
 	struct team_generations gens;
@@ -36,7 +38,7 @@ struct team_state {
 	bool replica;
 	/* and its cursor holds */
 	bool current;
-	ARRAY(struct team_state_flag) flags;
+	ARRAY_TYPE(team_state_flag) flags;
 };
 
 /* Notes the private index's state: cursor and where its log ends. */
@@ -48,6 +50,13 @@ int team_replica_bring(struct team_mailbox *tbox, struct team_state *state,
 /* The same if there is nothing to bring. */
 void team_replica_bring_nothing(struct team_mailbox *tbox,
 				const struct team_state *state);
+/* TRUE if both are about the same flag or keyword. */
+bool team_state_flag_equals(const struct team_state_flag *f1,
+			    const struct team_state_flag *f2);
+/* Asks for all that PostgreSQL knows. Returns NULL with the reason if it can't
+   be had. */
+struct team_state *
+team_state_get_all(struct team_mailbox *tbox, const char **error_r);
 void team_state_free(struct team_state **state);
 /* The state has to be asked for again, soon. */
 void team_state_retry(struct team_mailbox *tbox);

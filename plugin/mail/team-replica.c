@@ -141,9 +141,8 @@ team_replica_apply_flag(struct mail_index_view *view,
 		mail_index_keywords_unref(&keywords);
 }
 
-static bool
-team_state_flag_equals(const struct team_state_flag *f1,
-		       const struct team_state_flag *f2)
+bool team_state_flag_equals(const struct team_state_flag *f1,
+			    const struct team_state_flag *f2)
 {
 	return f1->flag == f2->flag &&
 		(f1->keyword == NULL ? f2->keyword == NULL :

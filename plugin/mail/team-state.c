@@ -129,13 +129,61 @@ void team_state_retry(struct team_mailbox *tbox)
 	}
 }
 
+static struct team_state *team_state_new(void)
+{
+	pool_t pool = pool_alloconly_create("team state", 1024);
+	struct team_state *state = p_new(pool, struct team_state, 1);
+
+	state->pool = pool;
+	p_array_init(&state->flags, pool, 8);
+	return state;
+}
+
+/* Asks for what came after the state's cursor. Returns 1, 0 if the answer was
+   NO, -1 on errors; error_r is for the log. */
+static int
+team_state_request(struct team_mailbox *tbox, struct team_state *state,
+		   const char **error_r)
+{
+	struct team_answer answer;
+	const char *args[5];
+
+	args[0] = tbox->guid;
+	args[1] = t_strdup_printf("%u", tbox->uidvalidity);
+	args[2] = t_strdup_printf("%"PRIu64, state->cursor);
+	args[3] = tbox->box->vname;
+	args[4] = NULL;
+	if (team_client_request(team_user_session(tbox->tuser), state->pool,
+				"SYNC", args, &answer, error_r) < 0)
+		return -1;
+	if (answer.code != NULL) {
+		*error_r = t_strdup_printf("%s: %s", answer.code,
+			answer.args[0] == NULL ? "" : answer.args[0]);
+		return 0;
+	}
+	if (team_state_parse(tbox, state, &answer) < 0) {
+		*error_r = "The service's answer is not understood";
+		return -1;
+	}
+	return 1;
+}
+
+struct team_state *
+team_state_get_all(struct team_mailbox *tbox, const char **error_r)
+{
+	struct team_state *state = team_state_new();
+
+	if (team_state_request(tbox, state, error_r) <= 0)
+		team_state_free(&state);
+	return state;
+}
+
 struct team_state *team_replica_fetch(struct team_mailbox *tbox)
 {
-	struct team_user *tuser = tbox->tuser;
+	struct event *event = tbox->tuser->user->event;
 	struct team_state *state;
-	struct team_answer answer;
-	const char *args[5], *error;
-	pool_t pool;
+	const char *error;
+	int ret;
 
 	if (team_mailbox_identify(tbox) < 0 || tbox->uidvalidity == 0)
 		return NULL;
@@ -144,10 +192,7 @@ struct team_state *team_replica_fetch(struct team_mailbox *tbox)
 	if (!tbox->stale || ioloop_time < tbox->next_sync)
 		return NULL;
 
-	pool = pool_alloconly_create("team state", 1024);
-	state = p_new(pool, struct team_state, 1);
-	state->pool = pool;
-	p_array_init(&state->flags, pool, 8);
+	state = team_state_new();
 	team_replica_begin(tbox, state);
 	if (state->current && team_generations_hold(tbox, &state->old_gens)) {
 		tbox->stale = FALSE;
@@ -155,27 +200,20 @@ struct team_state *team_replica_fetch(struct team_mailbox *tbox)
 		return NULL;
 	}
 
-	args[0] = tbox->guid;
-	args[1] = t_strdup_printf("%u", tbox->uidvalidity);
-	args[2] = t_strdup_printf("%"PRIu64, state->cursor);
-	args[3] = tbox->box->vname;
-	args[4] = NULL;
-	if (team_client_request(team_user_session(tuser), pool, "SYNC", args,
-				&answer, &error) < 0) {
-		e_error(tuser->user->event, "team: %s: %s is shown as it was "
-			"last known", error, tbox->box->vname);
-	} else if (answer.code != NULL) {
-		e_debug(tuser->user->event, "team: %s: %s is shown as it was "
-			"last known", answer.code, tbox->box->vname);
-	} else if (team_state_parse(tbox, state, &answer) < 0) {
-		e_error(tuser->user->event, "team: The service's answer about "
-			"%s is not understood", tbox->box->vname);
-	} else if (state->rev < state->cursor) {
-		/* the database was set back: all of it, then */
-		tbox->refetch = TRUE;
-	} else {
+	ret = team_state_request(tbox, state, &error);
+	if (ret > 0 && state->rev >= state->cursor) {
 		tbox->stale = FALSE;
 		return state;
+	}
+	if (ret > 0) {
+		/* the database was set back: all of it, then */
+		tbox->refetch = TRUE;
+	} else if (ret == 0) {
+		e_debug(event, "team: %s: %s is shown as it was last known",
+			error, tbox->box->vname);
+	} else {
+		e_error(event, "team: %s: %s is shown as it was last known",
+			error, tbox->box->vname);
 	}
 	team_state_retry(tbox);
 	team_state_free(&state);

@@ -159,6 +159,9 @@ static int query_params(const struct team_request *req, const char **sql_r,
 	static const char *const export_keys[] = {
 		"node", "after", "limit", NULL
 	};
+	static const char *const flags_keys[] = {
+		"colleague", "mailbox", NULL
+	};
 	const char *const *fields = req->fields;
 	unsigned int limit;
 
@@ -203,6 +206,15 @@ static int query_params(const struct team_request *req, const char **sql_r,
 	    query_values(fields, notes_keys, params_r)) {
 		*sql_r = "SELECT * FROM team.export_leaves($1, $2)";
 		return 2;
+	}
+	if (strcmp(req->name, "flags") == 0 &&
+	    query_values(fields, flags_keys, params_r)) {
+		*sql_r = "SELECT * FROM team.flags($1, $2)";
+		return 2;
+	}
+	if (strcmp(req->name, "flags-mailboxes") == 0 && fields[0] == NULL) {
+		*sql_r = "SELECT * FROM team.flags_mailboxes()";
+		return 0;
 	}
 	*error_r = "unknown query, or its arguments are wrong";
 	return -1;

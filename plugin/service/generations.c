@@ -5,6 +5,7 @@
 #include "randgen.h"
 #include "strnum.h"
 #include "record.h"
+#include "team-protocol.h"
 #include "generations.h"
 
 #include <fcntl.h>
@@ -148,6 +149,11 @@ void generations_record(const struct team_record *record,
 	    (before == NULL || !record_has_private(before))) {
 		generations_record_box(record, TEAM_GENERATION_OWN, "mailbox",
 				       "uidvalidity");
+		/* in no private index yet */
+		if (team_record_get(record, TEAM_RECORD_KEY_IMPORT) != NULL) {
+			generations_record_box(record, TEAM_GENERATION_FLAGS,
+					       "mailbox", "uidvalidity");
+		}
 	}
 	/* flags of all colleagues, and claims, come along with the messages */
 	if (strcmp(action, "copy") == 0 || strcmp(action, "move") == 0) {
