@@ -17,6 +17,7 @@
 #endif
 
 struct mail_user;
+struct mail_namespace;
 struct master_service;
 
 /* The part of struct setting_parser_info that tells a set from others. */
@@ -52,6 +53,19 @@ int compat_settings_parse(pool_t pool, const struct setting_parser_info *info,
 int compat_user_settings_read(struct mail_user *user, pool_t pool,
 			      const struct setting_parser_info *info,
 			      const void **set_r, const char **error_r);
+
+/* Reads the settings as they are for a namespace. On 2.4 namespace { } may
+   override any. On 2.3, which has nothing of the kind, these keys may stand in
+   plugin {} once more with "_" and the namespace's name. The error names the
+   namespace, too. */
+int compat_namespace_settings_read(struct mail_namespace *ns, pool_t pool,
+				   const struct setting_parser_info *info,
+				   const char *const *keys,
+				   const void **set_r, const char **error_r);
+
+/* The name under which the namespace is configured, or NULL. One that was made
+   for another user's mail has that of the namespace that it stems from. */
+const char *compat_namespace_name(const struct mail_namespace *ns);
 
 /* Reads the settings of a service of its own, and base_dir. Returns 0 with
    settings to be freed before the master service is, -1 with an error. */

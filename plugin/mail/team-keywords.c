@@ -13,12 +13,12 @@
 #include "mail-storage-private.h"
 #include "team-claims.h"
 
-bool team_keyword_is_private(struct team_user *tuser, const char *keyword)
+bool team_keyword_is_private(struct team_mailbox *tbox, const char *keyword)
 {
-	const char *const *patterns = tuser->set->private_keywords;
+	const char *const *patterns = tbox->set->private_keywords;
 
 	/* claims are seen by all */
-	if (team_keyword_is_managed(tuser, keyword))
+	if (team_keyword_is_managed(tbox->tuser, keyword))
 		return FALSE;
 	for (; *patterns != NULL; patterns++) {
 		if (wildcard_match_icase(keyword, *patterns))
@@ -35,7 +35,7 @@ static void team_keywords_refresh_shared(struct team_mailbox *tbox)
 	bool is_private;
 
 	for (; i < array_count(names); i++) {
-		is_private = team_keyword_is_private(tbox->tuser,
+		is_private = team_keyword_is_private(tbox,
 						     array_idx_elem(names, i));
 		array_push_back(&tbox->keyword_private, &is_private);
 	}
@@ -51,7 +51,7 @@ static void team_keywords_refresh_pvt(struct team_mailbox *tbox)
 
 	for (; i < array_count(names); i++) {
 		name = array_idx_elem(names, i);
-		if (team_keyword_is_private(tbox->tuser, name))
+		if (team_keyword_is_private(tbox, name))
 			mail_index_keyword_lookup_or_create(box->index, name,
 							    &idx);
 		else
@@ -312,7 +312,7 @@ void team_save_take_keywords(struct mail_save_context *ctx,
 	t_array_init(&keep, 8);
 	for (i = 0; keywords != NULL && i < keywords->count; i++) {
 		name = array_idx_elem(names, keywords->idx[i]);
-		if (team_keyword_is_private(tt->tuser, name))
+		if (team_keyword_is_private(tt->tbox, name))
 			array_push_back(&taken, &name);
 		else
 			array_push_back(&keep, &keywords->idx[i]);

@@ -33,9 +33,8 @@ static void
 team_mail_refuse_flags(struct team_transaction *tt, struct mail *mail,
 		       enum mail_flags *add, enum mail_flags *remove)
 {
-	const struct team_settings *set = tt->tuser->set;
-	enum mail_flags flags =
-		set->protected_flags & ENUM_NEGATE(set->private_flags);
+	enum mail_flags flags = tt->tuser->set->protected_flags &
+		ENUM_NEGATE(tt->tbox->set->private_flags);
 	const struct team_claim *claim;
 
 	/* taking back a deletion does no harm */
@@ -112,7 +111,7 @@ team_mail_update_flags(struct mail *_mail, enum modify_type modify_type,
 	}
 	tt = team_transaction_get(_mail->transaction);
 	team_mailbox_touch(_mail);
-	private_flags = tt->tuser->set->private_flags;
+	private_flags = tt->tbox->set->private_flags;
 	old = mail_get_flags(_mail) & MAIL_FLAGS_NONRECENT;
 	add = modify_type == MODIFY_REMOVE ? 0 : flags & ENUM_NEGATE(old);
 	remove = modify_type == MODIFY_ADD ? 0 :

@@ -76,7 +76,7 @@ void team_mailbox_watch(struct mailbox *box, bool watch)
 static enum mail_flags team_get_private_flags_mask(struct mailbox *box)
 {
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
-	enum mail_flags mask = tbox->tuser->set->private_flags;
+	enum mail_flags mask = tbox->set->private_flags;
 
 	/* without a private flag the index isn't opened */
 	return mask == 0 && tbox->opening_pvt ? MAIL_SEEN : mask;
@@ -91,9 +91,13 @@ team_get_status(struct mailbox *box, enum mailbox_status_items items,
 
 	if (tbox->module_ctx.super.get_status(box, items, status_r) < 0)
 		return -1;
-	if ((items & STATUS_PERMANENT_FLAGS) != 0 &&
-	    (status_r->permanent_flags & MAIL_SEEN) != 0)
-		status_r->permanent_flags |= tbox->tuser->set->private_flags;
+	if ((items & STATUS_PERMANENT_FLAGS) == 0)
+		;
+	else if ((status_r->permanent_flags & MAIL_SEEN) != 0)
+		status_r->permanent_flags |= tbox->set->private_flags;
+	else
+		status_r->permanent_flags &=
+			ENUM_NEGATE(tbox->set->private_flags);
 	return 0;
 }
 
@@ -201,7 +205,7 @@ static int team_mailbox_open(struct mailbox *box)
 	     tbox->module_ctx.super.open(box) < 0))
 		return -1;
 	tbox->opening_pvt = TRUE;
-	if (*tbox->tuser->set->private_keywords != NULL)
+	if (*tbox->set->private_keywords != NULL)
 		(void)mailbox_open_index_pvt(box);
 	tbox->opening_pvt = FALSE;
 	tbox->stale = TRUE;
@@ -253,6 +257,7 @@ void team_mailbox_allocated(struct mailbox *box)
 	tbox->module_ctx.super = *v;
 	box->vlast = &tbox->module_ctx.super;
 	tbox->tuser = tuser;
+	tbox->set = team_user_namespace_settings(tuser, box->list->ns);
 	tbox->box = box;
 	tbox->team = !team_mailbox_is_virtual(box) &&
 		compat_list_has_private_index(box->list);

@@ -11,6 +11,7 @@ const char *team_plugin_version = DOVECOT_ABI_VERSION;
 static struct mail_storage_hooks team_mail_storage_hooks = {
 	.mail_user_created = team_mail_user_created,
 	.mailbox_list_created = team_mailbox_list_created,
+	.mail_namespaces_created = team_mail_namespaces_created,
 	.mailbox_allocated = team_mailbox_allocated,
 	.mail_allocated = team_mail_allocated,
 };

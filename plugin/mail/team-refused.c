@@ -51,7 +51,7 @@ void team_transaction_deny_flags(struct team_transaction *tt, struct mail *mail,
 				 enum mail_flags add, enum mail_flags remove,
 				 const char *holder)
 {
-	enum mail_flags private_flags = tt->tuser->set->private_flags;
+	enum mail_flags private_flags = tt->tbox->set->private_flags;
 	struct team_change change;
 
 	/* nobody asked for what reading does by itself */

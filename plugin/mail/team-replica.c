@@ -41,7 +41,7 @@ static void team_replica_register(struct team_mailbox *tbox)
 
 static uint32_t team_replica_private_id(struct team_mailbox *tbox)
 {
-	return tbox->tuser->set->private_id ^ team_hash(tbox->guid);
+	return tbox->set->private_id ^ team_hash(tbox->guid);
 }
 
 void team_replica_begin(struct team_mailbox *tbox, struct team_state *state)
@@ -52,6 +52,12 @@ void team_replica_begin(struct team_mailbox *tbox, struct team_state *state)
 	const void *data;
 	size_t size;
 
+	if (tbox->set->private_flags == 0 &&
+	    *tbox->set->private_keywords == NULL) {
+		/* there is no private index, and nothing to bring into it */
+		state->current = TRUE;
+		return;
+	}
 	if (mailbox_open_index_pvt(box) <= 0 ||
 	    mail_index_refresh(box->index_pvt) < 0)
 		return;
@@ -241,7 +247,7 @@ team_replica_apply_all(struct team_mailbox *tbox,
 		none.first_uid = 1;
 		none.last_uid = (uint32_t)-1;
 		for (i = 0; i < N_ELEMENTS(flags); i++) {
-			none.flag = flags[i] & tbox->tuser->set->private_flags;
+			none.flag = flags[i] & tbox->set->private_flags;
 			if (none.flag != 0)
 				team_replica_apply_but(state, view, trans,
 						       &none, changed_uids);
@@ -249,7 +255,7 @@ team_replica_apply_all(struct team_mailbox *tbox,
 		none.flag = 0;
 		for (i = 0; i < array_count(names); i++) {
 			none.keyword = array_idx_elem(names, i);
-			if (team_keyword_is_private(tbox->tuser, none.keyword))
+			if (team_keyword_is_private(tbox, none.keyword))
 				team_replica_apply_but(state, view, trans,
 						       &none, changed_uids);
 		}

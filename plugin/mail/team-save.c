@@ -131,14 +131,15 @@ static int team_save_begin(struct mail_save_context *ctx, struct istream *input)
 
 /* Flags and keywords that the message gets for all. */
 static const char *
-team_save_shared_flags(struct team_user *tuser, struct mail_save_context *ctx)
+team_save_shared_flags(struct team_mailbox *tbox,
+		       struct mail_save_context *ctx)
 {
 	const ARRAY_TYPE(keywords) *names;
 	string_t *str = t_str_new(64);
 	unsigned int i;
 
 	imap_write_flags(str, ctx->data.flags & MAIL_FLAGS_NONRECENT &
-			 ENUM_NEGATE(tuser->set->private_flags), NULL);
+			 ENUM_NEGATE(tbox->set->private_flags), NULL);
 	if (ctx->data.keywords == NULL)
 		return str_c(str);
 	names = mail_index_get_keywords(ctx->data.keywords->index);
@@ -162,7 +163,7 @@ static int team_save_finish(struct mail_save_context *ctx)
 		TEAM_REPLY_NONE : team_reply_kind(ctx);
 
 	flags = dest_mail == NULL || !tbox->team ? "" :
-		team_save_shared_flags(tbox->tuser, ctx);
+		team_save_shared_flags(tbox, ctx);
 	if (tbox->module_ctx.super.save_finish(ctx) < 0)
 		return -1;
 	if (reply != TEAM_REPLY_NONE) T_BEGIN {

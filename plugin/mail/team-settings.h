@@ -5,6 +5,7 @@
 #include "mail-types.h"
 
 struct mail_user;
+struct mail_namespace;
 struct setting_parser_info;
 
 enum team_protects {
@@ -68,5 +69,10 @@ extern const struct setting_parser_info team_mail_setting_parser_info;
 int team_settings_read(struct mail_user *user, pool_t pool,
 		       const struct team_settings **set_r,
 		       const char **error_r);
+/* The same for a namespace, which may have private flags and keywords of its
+   own. */
+int team_settings_read_namespace(struct mail_namespace *ns, pool_t pool,
+				 const struct team_settings **set_r,
+				 const char **error_r);
 
 #endif

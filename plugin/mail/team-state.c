@@ -18,7 +18,6 @@ static int
 team_state_add_flag(struct team_mailbox *tbox, struct team_state *state,
 		    const char *const *data)
 {
-	struct team_user *tuser = tbox->tuser;
 	struct team_state_flag flag;
 
 	if (str_array_length(data) < 5)
@@ -29,8 +28,8 @@ team_state_add_flag(struct team_mailbox *tbox, struct team_state *state,
 		flag.keyword = data[1];
 	/* what is shared by now isn't the colleague's own any more */
 	if (flag.keyword == NULL ?
-	    (flag.flag & tuser->set->private_flags) == 0 :
-	    !team_keyword_is_private(tuser, flag.keyword))
+	    (flag.flag & tbox->set->private_flags) == 0 :
+	    !team_keyword_is_private(tbox, flag.keyword))
 		return 0;
 	p_array_init(&flag.uids, state->pool, 8);
 	if (str_to_uint32(data[2], &flag.first_uid) < 0 ||

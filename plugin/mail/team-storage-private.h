@@ -30,6 +30,12 @@
 #define TEAM_MAIL_CONTEXT_REQUIRE(obj) \
 	MODULE_CONTEXT_REQUIRE(obj, team_mail_module)
 
+/* A namespace's settings. */
+struct team_namespace {
+	const char *name;
+	const struct team_settings *set;
+};
+
 struct team_virtual_uid {
 	const char *guid;
 	uint32_t uid, virtual_uid;
@@ -49,6 +55,7 @@ struct team_user {
 	enum team_service kind;
 
 	const struct team_settings *set;
+	ARRAY(struct team_namespace) namespaces;
 	const char *colleague;
 	/* "claimed-<colleague>" */
 	const char *claim_keyword;
@@ -102,6 +109,8 @@ struct team_mailbox {
 	union mailbox_module_context module_ctx;
 	struct team_mailbox *prev, *next;
 	struct team_user *tuser;
+	/* the namespace's */
+	const struct team_settings *set;
 	struct mailbox *box;
 
 	/* belongs to a team namespace; others are only looked at for what is
@@ -282,6 +291,11 @@ extern MODULE_CONTEXT_DEFINE(team_mail_module, &mail_module_register);
 
 /* team-user.c */
 void team_mail_user_created(struct mail_user *user);
+void team_mail_namespaces_created(struct mail_namespace *namespaces);
+/* The settings of mailboxes in the namespace. */
+const struct team_settings *
+team_user_namespace_settings(struct team_user *tuser,
+			     const struct mail_namespace *ns);
 /* The user's connection to the service, made when first needed. */
 struct team_session *team_user_session(struct team_user *tuser);
 void team_user_add_refusal(struct team_user *tuser,
@@ -327,7 +341,7 @@ void team_virtual_refusals(struct team_user *tuser,
 			   ARRAY_TYPE(team_refusal) *refusals);
 
 /* team-keywords.c */
-bool team_keyword_is_private(struct team_user *tuser, const char *keyword);
+bool team_keyword_is_private(struct team_mailbox *tbox, const char *keyword);
 /* Learns the names that came since the last call. Private ones get a number in
    the shared index, in memory only. */
 void team_keywords_refresh(struct team_mailbox *tbox);

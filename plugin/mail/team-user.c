@@ -12,6 +12,7 @@
 #include "mail-namespace.h"
 #include "mail-storage-settings.h"
 #include "mailbox-list-private.h"
+#include "compat-settings.h"
 #include "team-hash.h"
 #include "team-operator.h"
 #include "team-claims.h"
@@ -126,7 +127,49 @@ void team_mail_user_created(struct mail_user *user)
 	tuser->refusals_pool = pool_alloconly_create("team refusals", 512);
 	p_array_init(&tuser->refusals, tuser->refusals_pool, 4);
 	p_array_init(&tuser->virtual_uids, tuser->refusals_pool, 4);
+	p_array_init(&tuser->namespaces, user->pool, 4);
 	MODULE_CONTEXT_SET(user, team_user_module, tuser);
+}
+
+void team_mail_namespaces_created(struct mail_namespace *namespaces)
+{
+	struct mail_user *user = namespaces->user;
+	struct team_user *tuser = TEAM_USER_CONTEXT(user);
+	struct team_namespace *tns;
+	struct mail_namespace *ns;
+	const char *name, *error;
+
+	if (tuser == NULL)
+		return;
+	for (ns = namespaces; ns != NULL; ns = ns->next) {
+		name = compat_namespace_name(ns);
+		if (name == NULL)
+			continue;
+		tns = array_append_space(&tuser->namespaces);
+		tns->name = p_strdup(user->pool, name);
+		if (team_settings_read_namespace(ns, user->pool, &tns->set,
+						 &error) < 0) {
+			user->error = p_strdup_printf(user->pool, "team: %s",
+						      error);
+			return;
+		}
+	}
+}
+
+const struct team_settings *
+team_user_namespace_settings(struct team_user *tuser,
+			     const struct mail_namespace *ns)
+{
+	const char *name = compat_namespace_name(ns);
+	const struct team_namespace *tns;
+
+	if (name != NULL) {
+		array_foreach(&tuser->namespaces, tns) {
+			if (strcmp(tns->name, name) == 0)
+				return tns->set;
+		}
+	}
+	return tuser->set;
 }
 
 bool team_user_is_active(struct mail_user *user)

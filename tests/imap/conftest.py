@@ -36,10 +36,10 @@ class Box:
     """A fresh folder below Team/ with some messages, and logged-in sessions
     that are closed after the test."""
 
-    def __init__(self, server):
+    def __init__(self, server, prefix='Team/'):
         self.server = server
         self.number = next(numbers)
-        self.name = 'Team/T%d' % self.number
+        self.name = '%sT%d' % (prefix, self.number)
         self.sessions = []
         self.uids = []
         self.login('alice', select=False).command('CREATE %s' % self.name)

@@ -8,8 +8,7 @@ from test_private_flags import SEEN, flags_of, refreshed, store
 
 
 def set_rights(server, box, who, *rights):
-    server.doveadm('acl', 'set', '-u', 'support', box.name.partition('/')[2],
-                   'user=' + who, *rights)
+    server.doveadm('acl', 'set', '-u', who, box.name, 'user=' + who, *rights)
 
 
 def permanent(answer):

@@ -275,8 +275,8 @@ def test_expunged_flags_do_not_come_back(box):
     assert refreshed(alice, new) == set()
 
 
-def private_folders(server, user):
-    return glob.glob(os.path.join(server.dir, 'mail', 'users', user, 'team'))
+def private_folders(server, user, name='team'):
+    return glob.glob(os.path.join(server.dir, 'mail', 'users', user, name))
 
 
 def test_lost_private_index_is_rebuilt(server, box):
