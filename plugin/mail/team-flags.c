@@ -105,7 +105,7 @@ team_flags_collect_keywords(struct team_mailbox *tbox,
 	mail_index_lookup_keywords(view, seq, indexes);
 	array_foreach_elem(indexes, idx) {
 		name = array_idx_elem(names, idx);
-		if (team_keyword_is_private(tbox->tuser, name)) {
+		if (team_keyword_is_private(tbox, name)) {
 			seq_range_array_add(
 				&team_flags_get(flags, 0, name)->uids, uid);
 		}
@@ -133,7 +133,7 @@ team_flags_collect(struct team_mailbox *tbox, struct mail_index_view *view,
 		/* expunged meanwhile */
 		if (!mail_index_lookup_seq(tbox->box->view, rec->uid, &box_seq))
 			continue;
-		private = rec->flags & tbox->tuser->set->private_flags;
+		private = rec->flags & tbox->set->private_flags;
 		for (i = 0; i < N_ELEMENTS(team_system_flags); i++) {
 			if ((private & team_system_flags[i]) == 0)
 				continue;
@@ -336,7 +336,7 @@ int team_flags_write_back(struct mailbox *box,
 	if (team_flags_open(tbox, &replica, error_r) < 0 ||
 	    team_flags_sync(tbox, error_r) < 0)
 		return -1;
-	if ((tbox->tuser->set->private_flags & MAIL_SEEN) == 0 &&
+	if ((tbox->set->private_flags & MAIL_SEEN) == 0 &&
 	    team_flags_write_seen(tbox, error_r) < 0)
 		return -1;
 	team_flags_count(tbox, counts_r);
