@@ -14,24 +14,11 @@
 #include "mail/team-plugin.h"
 #include "imap-team-plugin.h"
 
-#define IMAP_TEAM_CONTEXT(obj) \
-	MODULE_CONTEXT(obj, imap_team_module)
-#define IMAP_TEAM_CONTEXT_REQUIRE(obj) \
-	MODULE_CONTEXT_REQUIRE(obj, imap_team_module)
-
 /* A client's name and version in the log */
 #define CLIENT_NAME_MAX 200
 
-struct imap_team_client {
-	union imap_module_context module_ctx;
-	/* the user has a team namespace */
-	bool active;
-	/* what of it was recorded before this command */
-	unsigned int failures;
-};
-
-static MODULE_CONTEXT_DEFINE_INIT(imap_team_module,
-				  &imap_module_register);
+struct imap_team_module imap_team_module =
+	MODULE_CONTEXT_INIT(&imap_module_register);
 
 const char *imap_team_plugin_version = DOVECOT_ABI_VERSION;
 const char *imap_team_plugin_dependencies[] = { "team", NULL };
@@ -215,6 +202,14 @@ static const char *imap_team_client_name(const struct imap_arg *args)
 			 CLIENT_NAME_MAX);
 }
 
+void imap_team_client_set_name(struct client *client, const char *name)
+{
+	struct imap_team_client *tc = IMAP_TEAM_CONTEXT_REQUIRE(client);
+
+	tc->name = p_strdup(client->pool, name);
+	team_user_set_client_name(client->user, name);
+}
+
 static bool cmd_id_team(struct client_command_context *cmd)
 {
 	struct imap_team_client *tc = IMAP_TEAM_CONTEXT(cmd->client);
@@ -226,7 +221,7 @@ static bool cmd_id_team(struct client_command_context *cmd)
 			return FALSE;
 		name = imap_team_client_name(args);
 		if (name != NULL)
-			team_user_set_client_name(cmd->client->user, name);
+			imap_team_client_set_name(cmd->client, name);
 	}
 	return next_cmd_id(cmd);
 }
@@ -235,7 +230,7 @@ static void imap_team_client_destroy(struct client *client, const char *reason)
 {
 	struct imap_team_client *tc = IMAP_TEAM_CONTEXT_REQUIRE(client);
 
-	if (tc->active)
+	if (tc->active && !client->hibernated)
 		team_user_event(client->user, "logout", "ok");
 	tc->module_ctx.super.destroy(client, reason);
 }
@@ -250,7 +245,8 @@ static void imap_team_client_init(struct client *client)
 		return;
 	tc->active = TRUE;
 	team_user_defer_refusals(client->user);
-	team_user_event(client->user, "login", "ok");
+	if (!client->user->session_restored)
+		team_user_event(client->user, "login", "ok");
 }
 
 static void imap_team_client_created(struct client **_client)
@@ -264,6 +260,7 @@ static void imap_team_client_created(struct client **_client)
 		client->v.init = imap_team_client_init;
 		client->v.destroy = imap_team_client_destroy;
 		client->v.send_tagline = imap_team_send_tagline;
+		imap_team_hibernate_hooks(client);
 		MODULE_CONTEXT_SET(client, imap_team_module, tc);
 	}
 	if (next_hook_client_created != NULL)

@@ -76,6 +76,13 @@ const char *const *team_user_take_alerts(struct mail_user *user)
 	return alerts;
 }
 
+bool team_user_claims_until_logout(struct mail_user *user)
+{
+	struct team_user *tuser = TEAM_USER_CONTEXT_REQUIRE(user);
+
+	return tuser->set->team_claim_until_logout;
+}
+
 void team_user_logout(struct team_user *tuser)
 {
 	static const char *const no_args[] = { NULL };

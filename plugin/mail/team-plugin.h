@@ -39,6 +39,8 @@ void team_user_set_client_name(struct mail_user *user, const char *name);
 /* Records an action of the user that concerns no mailbox (login, logout). */
 void team_user_event(struct mail_user *user, const char *action,
 		     const char *outcome);
+/* TRUE if the end of a session gives back what was claimed in it. */
+bool team_user_claims_until_logout(struct mail_user *user);
 /* How many refused and failed actions of the user were recorded so far. */
 unsigned int team_user_failures(struct mail_user *user);
 /* Records such an action, given as "key=value". */
