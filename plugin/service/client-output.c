@@ -7,6 +7,7 @@
 #include "ostream.h"
 #include "str.h"
 #include "strescape.h"
+#include "time-util.h"
 #include "box.h"
 #include "client.h"
 #include "session.h"
@@ -14,8 +15,17 @@
 /* Output that waits in the process before more is held back. */
 #define CLIENT_OUTPUT_FULL (256*1024)
 
+/* A push wakes a process, which looks at the mailbox and tells its client. The
+   more of them a change wakes, the longer they wait until the next one wakes
+   them again, so that mailboxes that are busy and watched by many leave time
+   for other work. At most as long as Dovecot itself has them wait. */
+#define PUSH_INTERVAL_MSECS_EACH 2
+#define PUSH_INTERVAL_MSECS_MAX 500
+
 static struct client *push_clients;
 static struct timeout *to_push;
+/* when it comes */
+static struct timeval push_due;
 
 bool client_output_is_full(struct client *client)
 {
@@ -134,9 +144,37 @@ void client_push_remove(struct client *client)
 	DLLIST_REMOVE_FULL(&push_clients, client, push_prev, push_next);
 }
 
+static void client_push_flush(void *context ATTR_UNUSED);
+
+static void client_push_schedule(const struct timeval *due)
+{
+	int msecs;
+
+	if (to_push != NULL && timeval_cmp(&push_due, due) <= 0)
+		return;
+	timeout_remove(&to_push);
+	push_due = *due;
+	msecs = timeval_diff_msecs(due, &ioloop_timeval);
+	to_push = timeout_add_short(I_MAX(msecs, 0), client_push_flush, NULL);
+}
+
+/* When the client may be pushed again. */
+static struct timeval client_push_due(struct client *client)
+{
+	struct timeval due = client->push_last;
+
+	timeval_add_msecs(&due, client->push_interval_msecs);
+	/* or the clock was set back */
+	if (timeval_cmp(&due, &ioloop_timeval) < 0 ||
+	    timeval_cmp(&client->push_last, &ioloop_timeval) > 0)
+		due = ioloop_timeval;
+	return due;
+}
+
 static void client_push_flush(void *context ATTR_UNUSED)
 {
 	struct client *client, *next;
+	struct timeval due;
 
 	timeout_remove(&to_push);
 	for (client = push_clients; client != NULL; client = next) {
@@ -144,8 +182,14 @@ static void client_push_flush(void *context ATTR_UNUSED)
 		/* it's told later, once, when it takes output again */
 		if (client_output_is_full(client))
 			continue;
+		due = client_push_due(client);
+		if (timeval_cmp(&due, &ioloop_timeval) > 0) {
+			client_push_schedule(&due);
+			continue;
+		}
 		client_push_remove(client);
 		client_send_pushes(client);
+		client->push_last = ioloop_timeval;
 	}
 }
 
@@ -168,14 +212,18 @@ void client_push_alert(struct client *client, const char *colleague,
 	} T_END;
 }
 
-void client_push_later(struct client *client)
+void client_push_later(struct client *client, unsigned int others)
 {
+	struct timeval due;
+
 	if (client->push_pending || client->closed)
 		return;
 	client->push_pending = TRUE;
+	client->push_interval_msecs = I_MIN(others * PUSH_INTERVAL_MSECS_EACH,
+					    PUSH_INTERVAL_MSECS_MAX);
 	DLLIST_PREPEND_FULL(&push_clients, client, push_prev, push_next);
-	if (to_push == NULL)
-		to_push = timeout_add_short(0, client_push_flush, NULL);
+	due = client_push_due(client);
+	client_push_schedule(&due);
 }
 
 void client_push_now(struct client *client)

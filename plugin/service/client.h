@@ -26,6 +26,9 @@ struct client {
 	bool admin;
 	bool closed;
 	bool push_pending;
+	/* when the last push was sent, and how long the next one waits */
+	struct timeval push_last;
+	unsigned int push_interval_msecs;
 	bool halted;
 	/* output is held back until the ioloop's round is over */
 	struct timeout *to_uncork;
@@ -68,8 +71,9 @@ void clients_push_alert(const char *colleague, const char *guid,
 void client_push_alert(struct client *client, const char *colleague,
 		       const char *guid, uint32_t uidvalidity,
 		       const char *text);
-/* Notes that a session has a push to be sent. */
-void client_push_later(struct client *client);
+/* Notes that a session has a push to be sent: at once, or if there was one just
+   now, in a while that grows with the number of sessions that are told. */
+void client_push_later(struct client *client, unsigned int others);
 /* Sends what is noted, if there is something. */
 void client_push_now(struct client *client);
 /* Drops what is noted. */

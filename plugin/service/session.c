@@ -177,19 +177,30 @@ void session_unwatch(struct session *session, struct boxes *boxes,
 		watch_free(watch);
 }
 
+static bool watch_is_told(const struct watch *watch,
+			  const struct session *except, const char *colleague)
+{
+	return watch->session != except &&
+		(colleague == NULL ||
+		 strcmp(watch->session->colleague, colleague) == 0);
+}
+
 void box_push(struct box *box, enum push_what what,
 	      const struct session *except, const char *colleague)
 {
 	struct watch *watch;
+	unsigned int count = 0;
 
 	if (box == NULL)
 		return;
 	for (watch = box->watches; watch != NULL; watch = watch->next) {
-		if (watch->session == except ||
-		    (colleague != NULL &&
-		     strcmp(watch->session->colleague, colleague) != 0))
+		if (watch_is_told(watch, except, colleague))
+			count++;
+	}
+	for (watch = box->watches; watch != NULL; watch = watch->next) {
+		if (!watch_is_told(watch, except, colleague))
 			continue;
 		watch->pending |= what;
-		client_push_later(watch->session->client);
+		client_push_later(watch->session->client, count);
 	}
 }
