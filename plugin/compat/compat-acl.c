@@ -31,16 +31,16 @@ struct acl_watch {
 };
 static ARRAY(struct acl_watch *) acl_watches;
 
-static bool mailbox_has_acl(struct mailbox *box)
+/* Returns NULL where access control lists aren't in use. */
+static struct acl_mailbox *mailbox_acl(struct mailbox *box)
 {
 	struct acl_storage_module *module =
 		dlsym(RTLD_DEFAULT, "acl_storage_module");
 	struct acl_mailbox *abox;
 
-	if (module == NULL)
-		return FALSE;
-	abox = MODULE_CONTEXT(box, *module);
-	return abox != NULL && abox->acl_enabled && !abox->skip_acl_checks;
+	abox = module == NULL ? NULL : MODULE_CONTEXT(box, *module);
+	return abox != NULL && abox->acl_enabled && !abox->skip_acl_checks ?
+		abox : NULL;
 }
 
 static bool mailbox_has_right(struct mailbox *box, unsigned int right)
@@ -52,16 +52,20 @@ static bool mailbox_has_right(struct mailbox *box, unsigned int right)
 	return lookup != NULL && lookup(box, right) > 0;
 }
 
-bool compat_mailbox_may_administer(struct mailbox *box)
+bool compat_mailbox_may_administer(struct mailbox *box, const char *colleague)
 {
+	const struct acl_mailbox *abox = mailbox_acl(box);
+
 	/* where there are no rights nobody has more than the others */
-	return mailbox_has_acl(box) &&
+	return abox != NULL &&
+		(!abox->aclobj->backend->owner ||
+		 strcmp(box->storage->user->username, colleague) == 0) &&
 		mailbox_has_right(box, ACL_STORAGE_RIGHT_ADMIN);
 }
 
 bool compat_mailbox_may_expunge(struct mailbox *box)
 {
-	return !mailbox_has_acl(box) ||
+	return mailbox_acl(box) == NULL ||
 		mailbox_has_right(box, ACL_STORAGE_RIGHT_EXPUNGE);
 }
 

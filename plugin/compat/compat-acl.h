@@ -26,8 +26,9 @@ struct compat_acl_callbacks {
 };
 
 /* TRUE if access control lists are in use for the open mailbox and give the
-   user the right "a". */
-bool compat_mailbox_may_administer(struct mailbox *box);
+   user the right "a". The owner's rights don't count for a colleague who opened
+   a role account: all colleagues have these. */
+bool compat_mailbox_may_administer(struct mailbox *box, const char *colleague);
 /* FALSE if access control lists are in use for the open mailbox and don't give
    the user the right "e". */
 bool compat_mailbox_may_expunge(struct mailbox *box);

@@ -154,7 +154,8 @@ team_transaction_take_over(struct team_transaction *tt,
 		return;
 	/* saving a draft is no wish to take something from somebody */
 	if (tt->reply != TEAM_REPLY_NONE ||
-	    !compat_mailbox_may_administer(tt->t->box)) {
+	    !compat_mailbox_may_administer(tt->t->box,
+					   tt->tuser->colleague)) {
 		team_claims_refuse(tt, held);
 		return;
 	}
