@@ -116,6 +116,9 @@
      when it is time. The answer doesn't wait for it.
    LOGOUT  <id> <sid>
      Gives back what was claimed in the session.
+   TELL    <id> <sid> <notice>
+     The colleague is about to be shown what a push said.
+     OK <id> [show]              without show he has been told already
    LOOKUP  <id> <sid> <message-ids>
      Where messages with these Message-IDs (LF between them) are or were, in
      the order of the IDs:
@@ -170,8 +173,9 @@
                                              committed a change: look at the
                                              indexes
 
-   PUSH <sid> <guid> <uidvalidity> "alert <text>"
-                                             the colleague must see the text
+   PUSH <sid> <guid> <uidvalidity> "notice <number> <text>"
+                                             the colleague must see the text,
+                                             in one of his sessions: TELL
 
    [admin] ADMIN-CLAIM <id> <sid> take|release <mailbox> <uidset> [<to>]
      Claims messages for <to>, or frees them, whoever holds them. <mailbox> is a
@@ -245,6 +249,9 @@
 
 /* of GUARD's OK */
 #define TEAM_GUARD_KNOWN "known"
+
+/* of TELL's OK */
+#define TEAM_TELL_SHOW "show"
 
 /* NO codes */
 /* PostgreSQL can't be reached */

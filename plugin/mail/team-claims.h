@@ -88,6 +88,10 @@ void team_mailbox_touch(struct mail *mail);
 void team_mailbox_find_own_claims(struct team_mailbox *tbox);
 void team_mailbox_renew(struct team_mailbox *tbox);
 void team_user_add_alert(struct team_user *tuser, const char *text);
+/* "<number> <text>": an alert, unless another of the user's sessions shows
+   it. */
+void team_user_add_notice(struct team_user *tuser, const char *notice);
+void team_user_free_notices(struct team_user *tuser);
 /* Gives back what was claimed, if it is set so. */
 void team_user_logout(struct team_user *tuser);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A claim lasts as long as its holder works on the message, and he is told if
-   somebody takes it over. */
+   somebody takes it over, or takes it once it has lapsed. */
 
 #include "team-common.h"
 #include "array.h"
 #include "str.h"
 #include "mail-storage-private.h"
+#include "team-protocol.h"
 #include "team-claims.h"
 #include "team-record.h"
 
@@ -63,11 +64,70 @@ void team_user_add_alert(struct team_user *tuser, const char *text)
 	str_append_c(tuser->alerts, '\n');
 }
 
+void team_user_add_notice(struct team_user *tuser, const char *notice)
+{
+	char *copy = i_strdup(notice);
+
+	if (!array_is_created(&tuser->notices))
+		i_array_init(&tuser->notices, 2);
+	array_push_back(&tuser->notices, &copy);
+}
+
+void team_user_free_notices(struct team_user *tuser)
+{
+	char *notice;
+
+	if (!array_is_created(&tuser->notices))
+		return;
+	array_foreach_elem(&tuser->notices, notice)
+		i_free(notice);
+	array_free(&tuser->notices);
+}
+
+/* Returns 1 if it is this session's turn to show it, 0 if another has, -1 if
+   that can't be known now. */
+static int team_user_tell(struct team_user *tuser, const char *id)
+{
+	pool_t pool = pool_alloconly_create("team tell", 256);
+	const char *args[] = { id, NULL }, *error;
+	struct team_answer answer;
+	int ret = -1;
+
+	if (team_client_request(tuser->session, pool, "TELL", args, &answer,
+				&error) == 0 && answer.code == NULL)
+		ret = null_strcmp(answer.args[0], TEAM_TELL_SHOW) == 0 ? 1 : 0;
+	pool_unref(&pool);
+	return ret;
+}
+
+static void team_user_take_notices(struct team_user *tuser)
+{
+	const char *text;
+	char *notice;
+	int ret;
+
+	if (!array_is_created(&tuser->notices))
+		return;
+	while (array_count(&tuser->notices) > 0) {
+		notice = *array_front(&tuser->notices);
+		text = strchr(notice, ' ');
+		ret = text == NULL ? 0 :
+			team_user_tell(tuser, t_strdup_until(notice, text));
+		if (ret < 0)
+			return;
+		if (ret > 0)
+			team_user_add_alert(tuser, text + 1);
+		array_pop_front(&tuser->notices);
+		i_free(notice);
+	}
+}
+
 const char *const *team_user_take_alerts(struct mail_user *user)
 {
 	struct team_user *tuser = TEAM_USER_CONTEXT_REQUIRE(user);
 	const char *const *alerts;
 
+	team_user_take_notices(tuser);
 	if (tuser->alerts == NULL || str_len(tuser->alerts) == 0)
 		return NULL;
 	str_truncate(tuser->alerts, str_len(tuser->alerts) - 1);

@@ -87,6 +87,9 @@ struct team_user {
 
 	/* what the user must be told, a line each; NULL if there was nothing */
 	string_t *alerts;
+	/* what he may have to be told: "<number> <text>", allocated; created
+	   when there is one */
+	ARRAY(char *) notices;
 
 	/* how many refused and failed actions were recorded */
 	unsigned int failures;

@@ -38,6 +38,7 @@ static void team_mail_user_deinit(struct mail_user *user)
 		team_client_unref(&tuser->client);
 	pool_unref(&tuser->refusals_pool);
 	str_free(&tuser->alerts);
+	team_user_free_notices(tuser);
 	i_free(tuser->selects);
 	tuser->module_ctx.super.deinit(user);
 }
@@ -199,8 +200,8 @@ team_user_push(void *context, const char *guid, uint32_t uidvalidity,
 	struct team_user *tuser = context;
 	struct team_mailbox *tbox, *next;
 
-	if (str_begins_with(what, "alert ")) {
-		team_user_add_alert(tuser, what + 6);
+	if (str_begins_with(what, "notice ")) {
+		team_user_add_notice(tuser, what + 7);
 		return;
 	}
 	for (tbox = tuser->boxes; tbox != NULL; tbox = next) {

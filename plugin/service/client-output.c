@@ -193,22 +193,17 @@ static void client_push_flush(void *context ATTR_UNUSED)
 	}
 }
 
-void client_push_alert(struct client *client, const char *colleague,
-		       const char *guid, uint32_t uidvalidity,
-		       const char *text)
+void client_push_notice(struct session *session, const char *guid,
+			uint32_t uidvalidity, int64_t id, const char *text)
 {
-	struct session *session;
 	string_t *str;
 
-	for (session = client->sessions; session != NULL;
-	     session = session->next) T_BEGIN {
-		if (strcmp(session->colleague, colleague) == 0) {
-			str = t_str_new(128);
-			str_printfa(str, "PUSH\t%"PRIu64"\t%s\t%u\talert ",
-				    session->sid, guid, uidvalidity);
-			str_append_tabescaped(str, text);
-			client_send(client, str);
-		}
+	T_BEGIN {
+		str = t_str_new(128);
+		str_printfa(str, "PUSH\t%"PRIu64"\t%s\t%u\tnotice %"PRId64" ",
+			    session->sid, guid, uidvalidity, id);
+		str_append_tabescaped(str, text);
+		client_send(session->client, str);
 	} T_END;
 }
 

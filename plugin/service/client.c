@@ -18,6 +18,7 @@
 #include "client.h"
 #include "commands.h"
 #include "intents.h"
+#include "notices.h"
 #include "service.h"
 #include "session.h"
 #include "team-settings.h"
@@ -36,17 +37,6 @@ static HASH_TABLE(char *, struct client *) clients_by_id;
 static void client_destroy(struct connection *conn);
 
 /* ---- output ---- */
-
-void clients_push_alert(const char *colleague, const char *guid,
-			uint32_t uidvalidity, const char *text)
-{
-	struct connection *conn;
-
-	for (conn = clients->connections; conn != NULL; conn = conn->next) {
-		client_push_alert(container_of(conn, struct client, conn),
-				  colleague, guid, uidvalidity, text);
-	}
-}
 
 static int client_flush(struct client *client)
 {
@@ -164,6 +154,8 @@ static void client_request(struct client *client,
 		session_watch(session, service->boxes, req->guid,
 			      req->uidvalidity);
 		client_send_ok(client, req->id, NULL);
+		notices_watched(service->notices, session, req->guid,
+				req->uidvalidity);
 		break;
 	case TEAM_COMMAND_UNWATCH:
 		session_unwatch(session, service->boxes, req->guid,
@@ -181,6 +173,9 @@ static void client_request(struct client *client,
 		break;
 	case TEAM_COMMAND_LOGOUT:
 		command_logout(client, session, req);
+		break;
+	case TEAM_COMMAND_TELL:
+		command_tell(client, session, req);
 		break;
 	case TEAM_COMMAND_LOOKUP:
 		command_lookup(client, req);

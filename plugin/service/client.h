@@ -64,13 +64,9 @@ void client_send_no(struct client *client, uint64_t id, const char *code,
 /* D <id> <fields>; fields are escaped here. */
 void client_send_data(struct client *client, uint64_t id,
 		      const char *const *fields);
-/* Tells the colleague's sessions something that he must see. */
-void clients_push_alert(const char *colleague, const char *guid,
-			uint32_t uidvalidity, const char *text);
-/* The same for one client's sessions. */
-void client_push_alert(struct client *client, const char *colleague,
-		       const char *guid, uint32_t uidvalidity,
-		       const char *text);
+/* Tells the session of something that its colleague must see. */
+void client_push_notice(struct session *session, const char *guid,
+			uint32_t uidvalidity, int64_t id, const char *text);
 /* Notes that a session has a push to be sent: at once, or if there was one just
    now, in a while that grows with the number of sessions that are told. */
 void client_push_later(struct client *client, unsigned int others);

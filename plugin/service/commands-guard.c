@@ -14,6 +14,7 @@
 #include "box.h"
 #include "client.h"
 #include "commands.h"
+#include "lapse.h"
 #include "service.h"
 #include "session.h"
 #include "state.h"
@@ -116,7 +117,7 @@ static void guard_from_known(struct guard_request *greq)
 				   greq->uidvalidity);
 	const struct box_claim *claim;
 	struct team_uidset set;
-	int64_t now = state_now();
+	int64_t now = lapses_now(greq->client->service->lapses);
 	const char *error;
 
 	if (box == NULL ||

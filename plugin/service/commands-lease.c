@@ -17,6 +17,7 @@
 #include "box.h"
 #include "client.h"
 #include "commands.h"
+#include "lapse.h"
 #include "service.h"
 #include "session.h"
 #include "state.h"
@@ -127,7 +128,7 @@ void command_renew(struct client *client, struct session *session,
 	struct team_service *service = client->service;
 	struct box *box = box_find(service->boxes, req->guid, req->uidvalidity);
 	unsigned int lease = service->set->claim_time;
-	int64_t now = state_now();
+	int64_t now = lapses_now(service->lapses);
 	struct lease_request *lreq;
 	struct box_claim *claim;
 	struct team_uidset set, due;

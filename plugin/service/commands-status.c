@@ -13,6 +13,7 @@
 #include "team-settings.h"
 #include "client.h"
 #include "commands.h"
+#include "lapse.h"
 #include "service.h"
 #include "session.h"
 #include "state.h"
@@ -124,7 +125,7 @@ void command_status(struct client *client, const struct team_request *req)
 	status_send_num(&status, "sessions", service->sessions_count);
 	status_send_num(&status, "watches", watches);
 	status_send_num(&status, "claims",
-			boxes_claims_count(service->boxes, state_now()));
+			boxes_claims_count(service->boxes, lapses_now(service->lapses)));
 	status_send_num(&status, "intents",
 			ledger_intents_count(service->ledger));
 	client_send_ok(client, req->id, NULL);

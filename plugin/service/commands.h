@@ -42,6 +42,9 @@ void command_renew(struct client *client, struct session *session,
 		   const struct team_request *req);
 void command_logout(struct client *client, struct session *session,
 		    const struct team_request *req);
+/* TELL, of notices.c */
+void command_tell(struct client *client, struct session *session,
+		  const struct team_request *req);
 void command_guard(struct client *client, struct session *session,
 		   const struct team_request *req);
 void command_unguard(struct client *client, struct session *session,

@@ -20,6 +20,8 @@
 #include "service.h"
 #include "service-settings-read.h"
 #include "state.h"
+#include "lapse.h"
+#include "notices.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -156,6 +158,8 @@ static void main_init(const struct team_settings *set)
 			  "passfile (passfile=...), or use peer authentication");
 	}
 	service.shipper = shipper_init(service.journal, set->team_database);
+	service.lapses = lapses_init(&service);
+	service.notices = notices_init(&service);
 	service.state = state_init(&service);
 	if (checkpoints_init(&service, &service.checkpoints, &error) < 0)
 		i_fatal("Can't sign checkpoints: %s", error);
@@ -204,9 +208,11 @@ static void main_deinit(void)
 	checkpoints_write(service.checkpoints);
 	main_ship_rest();
 	state_deinit(&service.state);
+	notices_deinit(&service.notices);
 	checkpoints_deinit(&service.checkpoints);
 	shipper_deinit(&service.shipper);
 	journal_close(&service.journal);
+	lapses_deinit(&service.lapses);
 	boxes_deinit(&service.boxes);
 	ledger_deinit(&ledger);
 	if (pid_fd != -1 && ftruncate(pid_fd, 0) < 0)

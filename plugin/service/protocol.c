@@ -34,6 +34,7 @@ static const struct command {
 	  TRUE, TRUE, FALSE, FALSE, 3, 4 },
 	{ "RENEW", TEAM_COMMAND_RENEW, TRUE, TRUE, FALSE, TRUE, 1, 1 },
 	{ "LOGOUT", TEAM_COMMAND_LOGOUT, TRUE, TRUE, FALSE, FALSE, 0, 0 },
+	{ "TELL", TEAM_COMMAND_TELL, TRUE, TRUE, FALSE, FALSE, 1, 1 },
 	{ "LOOKUP", TEAM_COMMAND_LOOKUP, TRUE, TRUE, FALSE, FALSE, 1, 1 },
 	{ "REPLY", TEAM_COMMAND_REPLY, TRUE, TRUE, FALSE, FALSE, 2, 2 },
 	{ "WHO", TEAM_COMMAND_WHO, TRUE, TRUE, FALSE, FALSE, 1, 1 },
@@ -274,6 +275,11 @@ static int parse_args(const struct command *command, const char *const *args,
 	case TEAM_COMMAND_LOOKUP:
 		req->name = args[0];
 		return 0;
+	case TEAM_COMMAND_TELL:
+		if (parse_number(args[0], &req->notice) == 0)
+			return 0;
+		*error_r = "invalid notice";
+		return -1;
 	case TEAM_COMMAND_REPLY:
 		return parse_reply(args, req, error_r);
 	case TEAM_COMMAND_GUARD:

@@ -20,6 +20,7 @@ enum team_command {
 	TEAM_COMMAND_ADMIN_CLAIM,
 	TEAM_COMMAND_RENEW,
 	TEAM_COMMAND_LOGOUT,
+	TEAM_COMMAND_TELL,
 	TEAM_COMMAND_WHO,
 	TEAM_COMMAND_LOOKUP,
 	TEAM_COMMAND_REPLY,
@@ -59,6 +60,8 @@ struct team_request {
 	uint32_t uidvalidity;
 	/* SYNC */
 	uint64_t cursor;
+	/* TELL: of the notice */
+	uint64_t notice;
 	/* SYNC, KNOWN, ADMIN-CLAIM, WHO: the mailbox; QUERY: the query;
 	   GUARD: the action; LOOKUP, REPLY: the Message-IDs */
 	const char *name;

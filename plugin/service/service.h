@@ -13,6 +13,8 @@ struct team_service {
 	struct pg_conn *requests;
 	struct boxes *boxes;
 	struct state *state;
+	struct lapses *lapses;
+	struct notices *notices;
 	struct checkpoints *checkpoints;
 	time_t started;
 

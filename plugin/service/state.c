@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Notifications, the known claims, and claims that lapse. */
+/* The connection for requests: notifications and the known claims. */
 
 #include "team-common.h"
 #include "array.h"
@@ -15,7 +15,9 @@
 #include "claim-request.h"
 #include "client.h"
 #include "generations.h"
+#include "lapse.h"
 #include "listen.h"
+#include "notices.h"
 #include "service.h"
 #include "session.h"
 #include "state.h"
@@ -23,7 +25,6 @@
 #include <stdlib.h>
 
 #define STATE_TIMEOUT_MSECS 5000
-#define STATE_LAPSE_MSECS 30000
 
 static const struct pg_statement state_statements[] = {
 	{ "sync_mailbox",
@@ -73,7 +74,12 @@ static const struct pg_statement state_statements[] = {
 	{ "guard_end", "SELECT team.guard_end($1)" },
 	{ "claim_lapse",
 	  "SELECT guid, uidvalidity, name, uid, holder, since, until "
-	  "FROM team.claim_lapse()" },
+	  "FROM team.claim_lapse($1)" },
+	{ "clock", "SELECT extract(epoch FROM clock_timestamp())::bigint" },
+	{ "notices",
+	  "SELECT id, colleague, guid, uidvalidity, name, messages, kind, "
+	  "holder, at FROM team.notices()" },
+	{ "notice_tell", "SELECT id FROM team.notice_tell($1, $2)" },
 	{ "claims",
 	  "SELECT guid, uidvalidity, uid, holder, "
 	  "extract(epoch FROM since)::bigint, "
@@ -85,10 +91,7 @@ static const struct pg_statement state_statements[] = {
 
 struct state {
 	struct team_service *service;
-	struct timeout *to_lapse;
-	/* when to_lapse is due, in seconds since the epoch */
-	int64_t lapse_at;
-	bool lapsing, was_ready;
+	bool was_ready;
 };
 
 struct claims_refresh {
@@ -97,13 +100,7 @@ struct claims_refresh {
 	uint32_t uidvalidity;
 };
 
-static void state_lapse(struct state *state);
 static void claims_refresh(struct state *state, struct box *box);
-
-int64_t state_now(void)
-{
-	return time(NULL);
-}
 
 /* ---- records ---- */
 
@@ -144,100 +141,6 @@ const char *service_record_finish(struct team_record **record)
 	return copy;
 }
 
-/* ---- lapses ---- */
-
-/* Makes sure that lapses are looked for when this claim has ended (0 = none),
-   and every now and then. */
-static void state_set_lapse_timer(struct state *state, int64_t until)
-{
-	int64_t now = state_now(), at = now + STATE_LAPSE_MSECS / 1000;
-
-	/* a second late, as its end is known in whole seconds */
-	if (until != 0 && until + 1 < at)
-		at = I_MAX(until + 1, now + 1);
-	if (state->to_lapse != NULL && state->lapse_at <= at)
-		return;
-	timeout_remove(&state->to_lapse);
-	state->lapse_at = at;
-	state->to_lapse = timeout_add_short((at - now) * 1000, state_lapse,
-					    state);
-}
-
-static void state_lapse_row(struct state *state, const PGresult *result,
-			    int row)
-{
-	struct team_service *service = state->service;
-	struct team_record *record;
-	struct journal_entry entry;
-	const char *name;
-	uint32_t uid, uidvalidity;
-	int64_t until, since;
-	struct box *box;
-
-	if (str_to_uint32(PQgetvalue(result, row, 1), &uidvalidity) < 0 ||
-	    pg_get_uid(result, row, 3, &uid) < 0 ||
-	    pg_get_int64(result, row, 5, &since) < 0 ||
-	    pg_get_int64(result, row, 6, &until) < 0) {
-		i_error("team.claim_lapse returned something unexpected");
-		return;
-	}
-	box = box_get(service->boxes, PQgetvalue(result, row, 0), uidvalidity);
-	record = service_record_new(service, "lapse", "ok", NULL);
-	service_record_set(record, "colleague", PQgetvalue(result, row, 4));
-	service_record_set(record, "mailbox", PQgetvalue(result, row, 0));
-	service_record_set(record, "uidvalidity", PQgetvalue(result, row, 1));
-	name = PQgetvalue(result, row, 2);
-	service_record_set(record, "name", *name != '\0' || box->name == NULL ?
-			   name : box->name);
-	service_record_set(record, "uids", PQgetvalue(result, row, 3));
-	service_record_set(record, "d.since",
-			   journal_time_text(since * 1000000));
-	service_record_set(record, "d.until",
-			   journal_time_text(until * 1000000));
-
-	i_zero(&entry);
-	entry.type = JOURNAL_ENTRY_RECORDS;
-	entry.at = journal_now(service->journal);
-	entry.count = 1;
-	entry.records = service_record_finish(&record);
-	(void)journal_stage(service->journal, &entry, FALSE, NULL, NULL);
-	(void)box_claim_remove(box, uid);
-	state_claims_changed(box);
-	box_check_unused(box);
-}
-
-static void
-state_lapse_answer(const struct pg_answer *answer, void *context)
-{
-	struct state *state = context;
-	int i, count;
-
-	state->lapsing = FALSE;
-	if (answer->error == NULL) {
-		count = PQntuples(answer->result);
-		for (i = 0; i < count; i++) T_BEGIN {
-			state_lapse_row(state, answer->result, i);
-		} T_END;
-	} else if (answer->action != PG_ACTION_RECONNECT) {
-		i_error("PostgreSQL: team.claim_lapse failed: %s",
-			answer->error);
-	}
-	state_set_lapse_timer(state,
-			      boxes_first_until(state->service->boxes));
-}
-
-static void state_lapse(struct state *state)
-{
-	timeout_remove(&state->to_lapse);
-	if (!pg_conn_is_ready(state->service->requests) || state->lapsing) {
-		state_set_lapse_timer(state, 0);
-		return;
-	}
-	state->lapsing = TRUE;
-	pg_conn_request(state->service->requests, "claim_lapse", NULL, 0,
-			state_lapse_answer, state);
-}
-
 /* ---- known claims ---- */
 
 void state_claims_changed(struct box *box)
@@ -251,7 +154,7 @@ void state_claim_set(struct state *state, struct box *box, uint32_t uid,
 		     const char *holder, int64_t since, int64_t until)
 {
 	(void)box_claim_set(box, uid, holder, since, until);
-	state_set_lapse_timer(state, until);
+	lapses_expect(state->service->lapses, until);
 }
 
 void state_claim_remove(struct state *state ATTR_UNUSED, struct box *box,
@@ -278,7 +181,7 @@ int state_set_claims(struct state *state, struct box *box,
 		if (first_until == 0 || until < first_until)
 			first_until = until;
 	}
-	state_set_lapse_timer(state, first_until);
+	lapses_expect(state->service->lapses, first_until);
 	return 0;
 }
 
@@ -361,7 +264,7 @@ claims_all_answer(const struct pg_answer *answer, void *context)
 	}
 	boxes_check_unused(boxes);
 	/* some may have lapsed unseen */
-	state_lapse(state);
+	lapses_look(state->service->lapses);
 }
 
 /* ---- connection ---- */
@@ -374,6 +277,7 @@ static void state_ready(void *context, int node_id,
 	listen_begin(state->service->requests, node_id);
 	pg_conn_request(state->service->requests, "claims", NULL, 0,
 			claims_all_answer, state);
+	notices_load(state->service->notices);
 	if (state->was_ready) {
 		/* notifications were missed */
 		boxes_foreach(state->service->boxes, box_push_all, NULL);
@@ -397,34 +301,8 @@ static void state_claims_notified(struct state *state, struct box *box,
 	claims_refresh(state, box);
 }
 
-/* <former> TAB <by> TAB <uids>: the former holder is told. Names have blanks but
-   no tabs. */
-static void
-state_notified_taken(const char *guid, uint32_t uidvalidity, const char *text)
-{
-	const char *const *args = t_strsplit(text, "\t");
-	struct team_uidset set;
-	const char *error, *what;
-	uint64_t count;
-
-	if (str_array_length(args) < 3)
-		return;
-	what = "A message that you had claimed";
-	if (team_uidset_parse_multirange(args[2], &set, &error) == 0) {
-		count = team_uidset_size(&set);
-		if (count > 1) {
-			what = t_strdup_printf("%"PRIu64" messages that you "
-					       "had claimed", count);
-		}
-		team_uidset_free(&set);
-	}
-	clients_push_alert(args[0], guid, uidvalidity, *args[1] == '\0' ?
-		t_strdup_printf("%s: an administrator released this.", what) :
-		t_strdup_printf("%s: now claimed by %s.", what, args[1]));
-}
-
 /* <node id> <guid> <uidvalidity> claims | renewed | flags <colleague> |
-   taken ... | listen <id> */
+   notice | listen <id> */
 static void state_notified(void *context, const char *payload)
 {
 	struct state *state = context;
@@ -450,9 +328,8 @@ static void state_notified(void *context, const char *payload)
 		if (box != NULL &&
 		    node_id != pg_conn_node_id(state->service->requests))
 			claims_refresh(state, box);
-	} else if (strcmp(args[3], "taken") == 0 && args[4] != NULL) {
-		state_notified_taken(args[1], uidvalidity,
-				     t_strarray_join(args + 4, " "));
+	} else if (strcmp(args[3], "notice") == 0) {
+		notices_load(state->service->notices);
 	} else if (strcmp(args[3], "flags") == 0 && args[4] != NULL) {
 		if (node_id == pg_conn_node_id(state->service->requests))
 			return;
@@ -483,7 +360,6 @@ struct state *state_init(struct team_service *service)
 
 	state->service = service;
 	service->requests = pg_conn_init(&set, &callbacks, state);
-	state_set_lapse_timer(state, 0);
 	return state;
 }
 
@@ -494,6 +370,5 @@ void state_deinit(struct state **_state)
 	*_state = NULL;
 	claim_requests_deinit();
 	pg_conn_deinit(&state->service->requests);
-	timeout_remove(&state->to_lapse);
 	i_free(state);
 }

@@ -16,14 +16,11 @@ struct team_record;
 struct state *state_init(struct team_service *service);
 void state_deinit(struct state **state);
 
-/* The time by PostgreSQL's clock as far as is known here: this node's. */
-int64_t state_now(void);
-
 /* Replaces what is known of the mailbox's claims with the rows of
    sync_claims. Returns 0 or -1 if they aren't what is expected. */
 int state_set_claims(struct state *state, struct box *box,
 		     const PGresult *result);
-/* A claim is known to be gone or there; keeps the timer for lapses. */
+/* A claim is known to be gone or there; its lapse is expected. */
 void state_claim_set(struct state *state, struct box *box, uint32_t uid,
 		     const char *holder, int64_t since, int64_t until);
 void state_claim_remove(struct state *state, struct box *box, uint32_t uid);

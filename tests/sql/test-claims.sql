@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- Claims: one winner, leases, release, guard, and claims that follow a move.
 BEGIN;
-SELECT plan(41);
+SELECT plan(50);
 
 CREATE TEMP TABLE n AS SELECT tt.node('cl1') AS a, tt.node('cl2') AS b;
 CREATE FUNCTION pg_temp.take(p_colleague text, p_box text,
@@ -26,7 +26,15 @@ RETURNS text LANGUAGE sql AS $$
 $$;
 CREATE FUNCTION pg_temp.lapse() RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(concat_ws(' ', name, uid, holder), ', ')
-	FROM team.claim_lapse()
+	FROM team.claim_lapse((SELECT a FROM n))
+$$;
+-- What the node does with the answer: its records come to the log.
+CREATE FUNCTION pg_temp.report(p_uid bigint, p_holder text) RETURNS bigint
+LANGUAGE sql AS $$
+	SELECT tt.send((SELECT a FROM n), tt.rec('lapse', p_holder, 'Team/INBOX',
+		int8multirange(int8range(p_uid, p_uid, '[]'))::text,
+		jsonb_build_object('d.since', (SELECT date_trunc('second', since)
+			FROM team.claim_lapsed WHERE uid = p_uid))))
 $$;
 SELECT team.sync_mailbox(tt.guid(b), 1, b)
 	FROM unnest(ARRAY['Team/INBOX', 'Team/Done']) b;
@@ -113,8 +121,16 @@ SELECT is((SELECT count(*) FROM team.claims('')), 4::bigint,
 	'nor does the list');
 SELECT is(pg_temp.release('carol', 'Team/INBOX', '{[20,20]}'), '20 none',
 	'there is nothing to give back');
-SELECT is(pg_temp.lapse(), 'Team/INBOX 20 carol', 'it is reported');
-SELECT is(pg_temp.lapse(), NULL, 'once');
+SELECT is(pg_temp.lapse(), 'Team/INBOX 20 carol', 'it is to be reported');
+SELECT is(pg_temp.lapse(), 'Team/INBOX 20 carol',
+	'again, as long as the log doesn''t have it');
+SELECT is_empty($$SELECT * FROM team.claim_lapse((SELECT b FROM n))$$,
+	'but not by another node');
+SELECT pg_temp.report(20, 'carol');
+SELECT is(pg_temp.lapse(), NULL, 'then no more');
+UPDATE team.claim_lapsed SET reported = false, handed = now() - interval '2 hours';
+SELECT is((SELECT holder FROM team.claim_lapse((SELECT b FROM n))), 'carol',
+	'by another one if the node is away');
 SELECT tt.pass('20 min');
 SELECT is(pg_temp.take('alice', 'Team/INBOX', '{[4,5]}'),
 	'4 granted alice, 5 granted alice', 'a lapsed claim is up for anybody');
@@ -123,8 +139,23 @@ SELECT is(pg_temp.take('bob', 'Team/INBOX', '{[6,6]}'), '6 granted bob',
 SELECT is(pg_temp.lapse(),
 	'Team/INBOX 4 bob, Team/INBOX 6 bob, Team/INBOX 9 bob, Team/INBOX 5 bob',
 	'all that lapsed are reported, in the order in which they ended');
-SELECT is(pg_temp.lapse(), NULL, 'once');
 SELECT is(tt.holder('Team/INBOX', 4), 'alice', 'the new ones stay');
+SELECT results_eq($$SELECT colleague, kind, holder, messages FROM team.notices()$$,
+	$$VALUES ('bob', 'lapsed', 'alice', 2::bigint)$$,
+	'who lost them to somebody else is to be told, not who took his own again');
+SELECT is(pg_temp.take('carol', 'Team/INBOX', '{[9,9]}'), '9 granted carol',
+	'one that lapsed a while ago');
+SELECT is((SELECT count(*) FROM team.notices()), 2::bigint, 'the same');
+SELECT pg_temp.release('carol', 'Team/INBOX', '{[9,9]}');
+SELECT pg_temp.take('alice', 'Team/INBOX', '{[9,9]}');
+SELECT is((SELECT count(*) FROM team.notices()), 2::bigint,
+	'who gave it back needn''t know who has it next');
+SELECT pg_temp.release('alice', 'Team/INBOX', '{[9,9]}');
+SELECT is_empty($$SELECT * FROM team.notice_tell('alice',
+	ARRAY(SELECT id FROM team.notices()))$$, 'nobody else can be told');
+SELECT is((SELECT count(*) FROM team.notice_tell('bob',
+	ARRAY(SELECT id FROM team.notices()))), 2::bigint, 'he is told');
+SELECT is_empty($$SELECT * FROM team.notices()$$, 'once');
 
 -- Claims follow their messages, and go with them.
 SELECT tt.send(a, tt.rec('copy', 'alice', 'Team/Done', '{[1,2]}',

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- Guards, renewing, taking over, handing over, giving back.
 BEGIN;
-SELECT plan(19);
+SELECT plan(22);
 
 CREATE TEMP TABLE n AS SELECT tt.node('ls1') AS a;
 CREATE FUNCTION pg_temp.take(p_colleague text, p_uids int8multirange)
@@ -51,8 +51,13 @@ SELECT results_eq($$SELECT uid, until - extract(epoch FROM now())::bigint > 590
 -- Taking over and handing over.
 SELECT is(pg_temp.give(NULL, 'erin', '{[1,1],[5,5],[9,9]}'),
 	'1 taken alice, 5 taken bob, 9 granted erin', 'from whoever has them');
+SELECT results_eq($$SELECT colleague, kind, holder, messages FROM team.notices()
+	ORDER BY 1$$, $$VALUES ('alice', 'taken', 'erin', 1::bigint),
+	('bob', 'taken', 'erin', 1)$$, 'who had them is to be told');
 SELECT is(pg_temp.give('erin', 'bob', '{[1,2],[6,6]}'),
 	'1 taken erin, 2 held alice, 6 held carol', 'from one only');
+SELECT is((SELECT count(*) FROM team.notices()), 2::bigint,
+	'who hands over isn''t told');
 SELECT is(pg_temp.give('erin', 'bob', '{[1,1]}'), '1 renewed bob',
 	'who has it already keeps it');
 SELECT is(pg_temp.give(NULL, 'bob', '{}'), NULL, 'no message, no answer');
@@ -69,6 +74,9 @@ SELECT results_eq($$SELECT uid, state, holder FROM team.claim_free(
 	$$VALUES (1::bigint, 'released', 'bob'), (5, 'released', 'erin'),
 		 (6, 'released', 'carol'), (9, 'released', 'erin')$$,
 	'an administrator frees all');
+SELECT results_eq($$SELECT colleague, holder, messages FROM team.notices()
+	WHERE kind = 'freed' ORDER BY 1$$, $$VALUES ('bob', '', 1::bigint),
+	('carol', '', 1), ('erin', '', 2)$$, 'and all are to be told');
 SELECT is((SELECT guid FROM team.mailbox_find('Team/Lease')), tt.guid('Lease'),
 	'mailboxes are found by their names');
 SELECT * FROM finish();

@@ -55,7 +55,7 @@ is "$(told "SELECT team.claim_release($node, '$done', 1, 'alice', '{[7,7]}')")" 
 	"$node $done 1 claims" "a release"
 is "$(told "SELECT team.claim_release($node, '$done', 1, 'bob', '{[8,8]}')")" \
 	"" "nothing about one that there wasn't"
-is "$(told "SELECT tt.pass('2 min'); SELECT team.claim_lapse()")" \
+is "$(told "SELECT tt.pass('2 min'); SELECT team.claim_lapse($node)")" \
 	"0 $done 1 claims" "a claim that lapsed"
 is "$(told "$(take alice '{[4,4]}')")" "$node $box 1 claims" "another claim"
 is "$(told "SELECT tt.send($node, $(in_n1 expunge alice '{[4,4]}' '{}'))")" \
