@@ -14,16 +14,27 @@
 void team_sha256(const struct team_piece *pieces, size_t count,
 		 struct team_hash *hash_r)
 {
+	unsigned char buf[256];
 	SHA256_CTX ctx;
-	size_t i;
+	size_t i, used = 0;
 
 	/* not by EVP: it costs as much again for hashes of so little data */
 	if (SHA256_Init(&ctx) != 1)
 		abort();
+	/* one call for several pieces: most are a few bytes */
 	for (i = 0; i < count; i++) {
-		if (SHA256_Update(&ctx, pieces[i].data, pieces[i].size) != 1)
+		if (pieces[i].size <= sizeof(buf) - used) {
+			memcpy(buf + used, pieces[i].data, pieces[i].size);
+			used += pieces[i].size;
+			continue;
+		}
+		if (SHA256_Update(&ctx, buf, used) != 1 ||
+		    SHA256_Update(&ctx, pieces[i].data, pieces[i].size) != 1)
 			abort();
+		used = 0;
 	}
+	if (SHA256_Update(&ctx, buf, used) != 1)
+		abort();
 	if (SHA256_Final(hash_r->bytes, &ctx) != 1)
 		abort();
 }
@@ -46,26 +57,25 @@ void team_hex_encode(const void *data, size_t size, char *text_r)
 	*text_r = '\0';
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
+/* of a digit one more than its value */
+static const unsigned char hex_digits[256] = {
+	['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6,
+	['6'] = 7, ['7'] = 8, ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12,
+	['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16
+};
 
 int team_hex_decode(const char *text, void *data_r, size_t size)
 {
+	const unsigned char *p = (const unsigned char *)text;
 	unsigned char *dest = data_r;
+	unsigned int high, low;
 	size_t i;
-	int high, low;
 
-	for (i = 0; i < size; i++) {
-		if ((high = hex_digit(text[i * 2])) < 0 ||
-		    (low = hex_digit(text[i * 2 + 1])) < 0)
+	for (i = 0; i < size; i++, p += 2) {
+		if ((high = hex_digits[p[0]]) == 0 ||
+		    (low = hex_digits[p[1]]) == 0)
 			return -1;
-		dest[i] = (unsigned char)(high << 4 | low);
+		dest[i] = (unsigned char)((high - 1) << 4 | (low - 1));
 	}
 	return text[size * 2] == '\0' ? 0 : -1;
 }

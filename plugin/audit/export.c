@@ -79,26 +79,26 @@ int team_export_set(struct team_export *exp, const char *key,
 	const char *error;
 	int ret = 0;
 
-	if (strcmp(key, "node") == 0) {
+	if (team_key_is(key, "node")) {
 		free(exp->node);
 		exp->node = strdup(value);
 		if (exp->node == NULL)
 			abort();
-	} else if (strcmp(key, "seq") == 0) {
+	} else if (team_key_is(key, "seq")) {
 		ret = set_number(value, &exp->seq);
-	} else if (strcmp(key, "salt") == 0) {
+	} else if (team_key_is(key, "salt")) {
 		exp->opening.have_salt = exp->have_opening = true;
 		ret = team_hex_decode(value, exp->opening.salt,
 				      TEAM_SALT_SIZE);
-	} else if (strcmp(key, "leaf") == 0) {
+	} else if (team_key_is(key, "leaf")) {
 		exp->have_leaf = true;
 		ret = team_hex_decode(value, exp->leaf.bytes, TEAM_HASH_SIZE);
-	} else if (strcmp(key, "replaced") == 0) {
+	} else if (team_key_is(key, "replaced")) {
 		free(exp->replaced);
 		exp->replaced = strdup(value);
 		if (exp->replaced == NULL)
 			abort();
-	} else if (strcmp(key, "time") != 0 &&
+	} else if (!team_key_is(key, "time") &&
 		   team_record_set(exp->record, key, value,
 				   TEAM_RECORD_SOURCE_JOURNAL, &error) < 0) {
 		return export_fail(error_r, key, error);

@@ -11,7 +11,9 @@
 
 static const char *skip_space(const char *p)
 {
-	return p + strspn(p, " \t\r\n");
+	while (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')
+		p++;
+	return p;
 }
 
 static int hex4(const char *p, uint32_t *num_r)

@@ -21,7 +21,7 @@ bool team_leaf_key_is_personal(const char *key)
 	if (key[0] == 'd' && key[1] == '.')
 		return true;
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (keys[i][0] == key[0] && strcmp(keys[i], key) == 0)
+		if (team_key_is(key, keys[i]))
 			return true;
 	}
 	return false;
@@ -115,7 +115,7 @@ static char *leaf_text(const struct team_record *record,
 	if (text == NULL)
 		abort();
 	for (i = 0; team_record_field(record, i, &key, &value); i++) {
-		if (strcmp(key, "seq") == 0)
+		if (team_key_is(key, "seq"))
 			continue;
 		if (used > 0)
 			text[used++] = '\t';

@@ -33,7 +33,7 @@ static const char *const record_outcomes[] = {
 static bool list_has(const char *const *list, const char *value)
 {
 	for (; *list != NULL; list++) {
-		if (strcmp(*list, value) == 0)
+		if (team_key_is(value, *list))
 			return true;
 	}
 	return false;
@@ -119,6 +119,10 @@ static int check_uidset(const char *value, char **canonical_r,
 {
 	struct team_uidset set;
 
+	/* mostly it is a single one */
+	if (strlen(value) < 10 && value[strspn(value, "0123456789")] == '\0' &&
+	    *value != '0')
+		return 0;
 	if (team_uidset_parse(value, &set, error_r) < 0)
 		return -1;
 	*canonical_r = team_uidset_format(&set);
@@ -218,9 +222,7 @@ int team_record_key_order(const char *key, unsigned int *order_r)
 	unsigned int i;
 
 	for (i = 0; i < RECORD_KEYS_COUNT; i++) {
-		/* most differ in what they begin with */
-		if (record_keys[i].name[0] == key[0] &&
-		    strcmp(record_keys[i].name, key) == 0) {
+		if (team_key_is(key, record_keys[i].name)) {
 			*order_r = i;
 			return 0;
 		}
@@ -236,6 +238,11 @@ int team_record_key_order(const char *key, unsigned int *order_r)
 		return flag_is_valid(key + 2) ? 0 : -1;
 	}
 	return -1;
+}
+
+const char *team_record_key_name(unsigned int order)
+{
+	return order < RECORD_KEYS_COUNT ? record_keys[order].name : NULL;
 }
 
 bool team_record_key_allowed(unsigned int order,

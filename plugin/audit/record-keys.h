@@ -14,6 +14,8 @@
 /* Finds the key's place in the canonical order. Returns 0, or -1 if there is
    no such key. */
 int team_record_key_order(const char *key, unsigned int *order_r);
+/* The key at that place, or NULL if there are several. */
+const char *team_record_key_name(unsigned int order);
 /* May the source set the key? */
 bool team_record_key_allowed(unsigned int order,
 			     enum team_record_source source);

@@ -14,7 +14,9 @@
 #include <string.h>
 
 struct record_field {
-	char *key, *value;
+	/* allocated unless there is one key only at that place */
+	const char *key;
+	char *value;
 	unsigned int order;
 };
 
@@ -51,6 +53,20 @@ static int record_fail(const char *what, const char *key, const char **error_r)
 	return -1;
 }
 
+static const char *key_dup(const char *key, unsigned int order)
+{
+	const char *name = team_record_key_name(order);
+
+	return name != NULL ? name : xstrndup(key, strlen(key));
+}
+
+static void field_free(struct record_field *field)
+{
+	if (team_record_key_name(field->order) == NULL)
+		free((char *)field->key);
+	free(field->value);
+}
+
 struct team_record *team_record_new(void)
 {
 	struct team_record *record = xrealloc(NULL, sizeof(*record));
@@ -71,7 +87,7 @@ struct team_record *team_record_dup(const struct team_record *record)
 		const struct record_field *src = &record->fields[i];
 
 		copy->fields[i].order = src->order;
-		copy->fields[i].key = xstrndup(src->key, strlen(src->key));
+		copy->fields[i].key = key_dup(src->key, src->order);
 		copy->fields[i].value = xstrndup(src->value,
 						 strlen(src->value));
 	}
@@ -86,10 +102,8 @@ void team_record_free(struct team_record **_record)
 	if (record == NULL)
 		return;
 	*_record = NULL;
-	for (i = 0; i < record->count; i++) {
-		free(record->fields[i].key);
-		free(record->fields[i].value);
-	}
+	for (i = 0; i < record->count; i++)
+		field_free(&record->fields[i]);
 	free(record->fields);
 	free(record);
 }
@@ -109,7 +123,8 @@ static bool record_find(const struct team_record *record, const char *key,
 			continue;
 		if (field->order < order)
 			break;
-		cmp = strcmp(field->key, key);
+		cmp = team_record_key_name(order) != NULL ? 0 :
+			strcmp(field->key, key);
 		if (cmp <= 0)
 			break;
 	}
@@ -123,8 +138,7 @@ static bool record_find(const struct team_record *record, const char *key,
 
 static void record_remove(struct team_record *record, size_t idx)
 {
-	free(record->fields[idx].key);
-	free(record->fields[idx].value);
+	field_free(&record->fields[idx]);
 	record->count--;
 	memmove(&record->fields[idx], &record->fields[idx + 1],
 		(record->count - idx) * sizeof(record->fields[0]));
@@ -174,7 +188,7 @@ int team_record_set(struct team_record *record, const char *key,
 		return 0;
 	}
 	field = record_insert(record, idx);
-	field->key = xstrndup(key, strlen(key));
+	field->key = key_dup(key, order);
 	field->value = canonical;
 	field->order = order;
 	return 0;

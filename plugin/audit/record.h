@@ -45,6 +45,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 struct team_record;
 
@@ -97,5 +98,12 @@ struct team_record *team_record_parse(const char *text, size_t size,
 				      const char **error_r);
 /* Returns the canonical form. The caller frees it. */
 char *team_record_format(const struct team_record *record);
+
+/* strcmp() == 0 for short names that mostly differ in what they begin with. */
+static inline bool team_key_is(const char *key, const char *name)
+{
+	return key[0] == name[0] && key[1] == name[1] &&
+		strcmp(key, name) == 0;
+}
 
 #endif
