@@ -8,6 +8,7 @@
 #include "checkpoints.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,6 +50,8 @@ static void command_child(const char *command, int fd)
 	if (dup2(fd, STDIN_FILENO) < 0)
 		_exit(127);
 	(void)signal(SIGPIPE, SIG_DFL);
+	/* nobody waits for it */
+	(void)setpriority(PRIO_PROCESS, 0, 0);
 	execv_const(args[0], args);
 }
 
