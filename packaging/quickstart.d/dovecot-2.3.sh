@@ -13,6 +13,8 @@ choose_locations()
 	if [ "$STORAGE" = maildir ]; then
 		OWNER_LOCATION=$OWNER_LOCATION:INBOX=$root/.INBOX
 	fi
+	# the owner's, too, so that deliveries are recorded
+	OWNER_LOCATION=$OWNER_LOCATION:INDEXPVT=$DIR/mail/users/support/team
 	TEAM_LOCATION=$TEAM_LOCATION:INDEXPVT=$DIR/mail/users/%u/team
 }
 

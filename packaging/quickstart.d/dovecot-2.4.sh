@@ -13,6 +13,8 @@ choose_locations()
 		TEAM_INBOX="mail_inbox_path = $TEAM_ROOT/.INBOX"
 		OWNER_LOCATION="$OWNER_LOCATION userdb_namespace/inbox/mail_inbox_path=$TEAM_ROOT/.INBOX"
 	fi
+	# the owner's, too, so that deliveries are recorded
+	OWNER_LOCATION="$OWNER_LOCATION userdb_namespace/inbox/mail_index_private_path=$DIR/mail/users/support/team"
 }
 
 # These have to come first.

@@ -17,28 +17,34 @@ struct team_fetched {
  */
 
 /* Headers, previews, searches and copies read streams as well: Dovecot says
-   what a stream is for. */
+   what a stream is for, through a virtual mailbox behind other words. */
 static bool team_mail_is_download(struct mail_private *mail)
 {
 	static const char *const fetch_reasons[] = {
-		"full mail", "mail body", "MIME part", NULL
+		"full mail", "mail body", "MIME part", "binary stream", NULL
 	};
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(mail->mail.box);
-	const char *reason = mail->get_stream_reason;
+	const char *reason = mail->get_stream_reason, *last;
 
 	if (reason == NULL || mail->mail.saving)
 		return FALSE;
+	last = strrchr(reason, ':');
+	if (last != NULL && last[1] == ' ')
+		reason = last + 2;
 	switch (tbox->tuser->kind) {
 	case TEAM_SERVICE_DOVEADM:
 		/* doveadm fetch, backup, sync */
 		return strcmp(reason, "mail stream") == 0;
+	case TEAM_SERVICE_POP3:
+		/* how much of it TOP shows isn't known */
+		return strcmp(reason, "RETR") == 0 ||
+			strcmp(reason, "TOP") == 0;
 	case TEAM_SERVICE_DELIVERY:
 		return FALSE;
 	case TEAM_SERVICE_OTHER:
 		break;
 	}
-	return team_transaction_is(mail->mail.transaction, "FETCH") &&
-		str_array_find(fetch_reasons, reason);
+	return str_array_find(fetch_reasons, reason);
 }
 
 /* The messages of the mailbox that the session has downloaded. */
@@ -69,6 +75,11 @@ void team_audit_body_read(struct mail_private *mail)
 		return;
 	tt = team_transaction_get(mail->mail.transaction);
 	seq_range_array_add(&tt->fetched, mail->mail.uid);
+	if (tt->tuser->kind == TEAM_SERVICE_POP3) T_BEGIN {
+		/* the transaction ends with the session */
+		team_audit_record_fetched(tt);
+		(void)team_user_flush(tt->tuser->user);
+	} T_END;
 }
 
 /* Downloading shows a message that the log may not know, but isn't worth to

@@ -16,7 +16,7 @@ void team_user_selects(struct mail_user *user, const char *vname)
 	tuser->selects_guid[0] = '\0';
 }
 
-static void team_mailbox_record_open(struct team_mailbox *tbox)
+void team_mailbox_record_open(struct team_mailbox *tbox)
 {
 	ARRAY_TYPE(const_string) fields;
 

@@ -46,7 +46,8 @@ enum team_service {
 	TEAM_SERVICE_OTHER = 0,
 	/* lmtp, lda */
 	TEAM_SERVICE_DELIVERY,
-	TEAM_SERVICE_DOVEADM
+	TEAM_SERVICE_DOVEADM,
+	TEAM_SERVICE_POP3
 };
 
 struct team_user {
@@ -94,6 +95,8 @@ struct team_user {
 	/* how many refused and failed actions were recorded */
 	unsigned int failures;
 
+	/* its login was recorded here, so the logout will be as well */
+	bool logged_in:1;
 	bool defer_refusals:1;
 	bool away_logged:1;
 	/* a mailbox is being created */
@@ -301,6 +304,9 @@ team_user_namespace_settings(struct team_user *tuser,
 			     const struct mail_namespace *ns);
 /* The user's connection to the service, made when first needed. */
 struct team_session *team_user_session(struct team_user *tuser);
+/* What acts for the user from now on, a constant string: NULL is the process's
+   own service. */
+void team_user_set_service(struct team_user *tuser, const char *service);
 void team_user_add_refusal(struct team_user *tuser,
 			   const struct team_refusal *refusal);
 
@@ -326,6 +332,8 @@ void team_index_deinit(void);
 void team_mailbox_list_created(struct mailbox_list *list);
 
 /* team-select.c */
+/* Records that the mailbox was opened, and follows it. */
+void team_mailbox_record_open(struct team_mailbox *tbox);
 /* The mailbox is there: if the user is about to select it, that is recorded. */
 void team_mailbox_record_select(struct team_mailbox *tbox);
 
@@ -411,7 +419,7 @@ bool team_transaction_refuses_move(struct team_transaction *tt,
 bool team_transaction_is(struct mailbox_transaction_context *t,
 			 const char *cmd);
 
-/* team-save.c */
+/* team-save.c, team-save-record.c */
 void team_save_hooks(struct mailbox_vfuncs *v);
 /* Journals the intents of the saves. Returns 0, -1 if that can't be done. */
 int team_saves_prepare(struct team_transaction *tt, const char **error_r);

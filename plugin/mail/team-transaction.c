@@ -48,6 +48,11 @@ team_transaction_get(struct mailbox_transaction_context *t)
 	MODULE_CONTEXT_SET(t, team_storage_module, tt);
 	if (team_mailbox_identify(tbox) < 0)
 		tt->failed = TRUE;
+	if (tt->tuser->kind == TEAM_SERVICE_DELIVERY) {
+		/* a script stores in transactions of its own */
+		team_user_set_service(tt->tuser, null_strcmp(t->reason,
+			"mail_deliver_save") == 0 ? NULL : "sieve");
+	}
 	return tt;
 }
 

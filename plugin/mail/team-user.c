@@ -32,6 +32,8 @@ static void team_mail_user_deinit(struct mail_user *user)
 	struct team_user *tuser = TEAM_USER_CONTEXT_REQUIRE(user);
 
 	team_user_logout(tuser);
+	if (tuser->logged_in)
+		team_user_event(user, "logout", "ok");
 	if (tuser->session != NULL)
 		team_session_deinit(&tuser->session);
 	if (tuser->client != NULL)
@@ -96,6 +98,8 @@ static enum team_service team_service_kind(void)
 		return TEAM_SERVICE_DELIVERY;
 	if (strcmp(name, "doveadm") == 0)
 		return TEAM_SERVICE_DOVEADM;
+	if (strcmp(name, "pop3") == 0)
+		return TEAM_SERVICE_POP3;
 	return TEAM_SERVICE_OTHER;
 }
 
@@ -132,6 +136,19 @@ void team_mail_user_created(struct mail_user *user)
 	MODULE_CONTEXT_SET(user, team_user_module, tuser);
 }
 
+/* Only IMAP has more to tell, and does so itself. */
+static void team_user_record_login(struct team_user *tuser)
+{
+	static const char *const services[] = { "pop3", "submission", NULL };
+
+	if (tuser->logged_in ||
+	    !str_array_find(services, team_service_name()) ||
+	    !team_user_is_active(tuser->user))
+		return;
+	team_user_event(tuser->user, "login", "ok");
+	tuser->logged_in = TRUE;
+}
+
 void team_mail_namespaces_created(struct mail_namespace *namespaces)
 {
 	struct mail_user *user = namespaces->user;
@@ -155,6 +172,7 @@ void team_mail_namespaces_created(struct mail_namespace *namespaces)
 			return;
 		}
 	}
+	team_user_record_login(tuser);
 }
 
 const struct team_settings *
@@ -244,6 +262,18 @@ struct team_session *team_user_session(struct team_user *tuser)
 	tuser->session = team_session_init(tuser->client, info, team_user_push,
 					   tuser);
 	return tuser->session;
+}
+
+void team_user_set_service(struct team_user *tuser, const char *service)
+{
+	struct team_session *session = team_user_session(tuser);
+
+	if (service == NULL)
+		service = team_service_name();
+	if (strcmp(tuser->session_info.service, service) == 0)
+		return;
+	tuser->session_info.service = service;
+	team_session_update(session, &tuser->session_info);
 }
 
 void team_user_set_client_name(struct mail_user *user, const char *name)

@@ -72,6 +72,9 @@ static const char *claim_record(struct claim_request *creq,
 		action = "renew";
 	else if (strcmp(group->state, "taken") == 0)
 		action = "takeover";
+	else if (strcmp(group->state, "granted") == 0)
+		/* nobody had it, whoever might have been overridden */
+		action = "claim";
 	else
 		action = claim_action(creq);
 	record = claim_record_new(creq, action, held ? "refused" : "ok",

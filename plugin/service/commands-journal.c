@@ -7,6 +7,7 @@
 #include "ioloop.h"
 #include "str.h"
 #include "record.h"
+#include "record-final.h"
 #include "team-protocol.h"
 #include "team-settings.h"
 #include "journal.h"
@@ -17,8 +18,6 @@
 #include "commands.h"
 #include "service.h"
 #include "session.h"
-
-#include <stdlib.h>
 
 /* Records of a client's open intents. */
 #define INTENTS_SIZE_MAX (JOURNAL_FRAME_MAX_SIZE / 4)
@@ -212,15 +211,6 @@ stage_request(struct client *client, const struct team_request *req,
 				  journal_request_written, jreq);
 }
 
-static const char *record_text(struct team_record *record)
-{
-	char *text = team_record_format(record);
-	const char *copy = t_strdup(text);
-
-	free(text);
-	return copy;
-}
-
 static int record_set_fields(struct team_record *record,
 			     const char *const *fields, const char **error_r)
 {
@@ -252,7 +242,7 @@ request_record(struct client *client, struct session *session,
 	struct team_record *record = team_record_new();
 
 	if (record_set_fields(record, req->fields, error_r) < 0 ||
-	    team_record_check(record, error_r) < 0) {
+	    record_final_check(record, error_r) < 0) {
 		*error_r = t_strdup(*error_r);
 		team_record_free(&record);
 		return NULL;

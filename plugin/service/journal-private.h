@@ -30,6 +30,8 @@ struct journal {
 	struct ledger *ledger;
 	journal_commit_callback_t *commit_callback;
 	void *commit_context;
+	journal_finish_t *finish;
+	void *finish_context;
 
 	int lock_fd;
 	/* of the last segment */

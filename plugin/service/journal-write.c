@@ -153,6 +153,8 @@ journal_stage_op(struct journal *journal, const struct journal_entry *_entry,
 	struct journal_op *op;
 
 	if (entry.type == JOURNAL_ENTRY_RECORDS) {
+		if (journal->finish != NULL)
+			journal->finish(&entry, journal->finish_context);
 		entry.first_seq = journal->staged_next_seq;
 		journal->staged_next_seq += entry.count;
 		entry.records = journal_valid_text(entry.records);

@@ -57,6 +57,13 @@ void journal_set_commit_callback(struct journal *journal,
 	journal->commit_context = context;
 }
 
+void journal_set_finish(struct journal *journal, journal_finish_t *finish,
+			void *context)
+{
+	journal->finish = finish;
+	journal->finish_context = context;
+}
+
 /* ---- opening ---- */
 
 static int journal_lock(struct journal *journal, unsigned int wait_msecs,

@@ -64,6 +64,12 @@ void journal_set_commit_callback(struct journal *journal,
 				 journal_commit_callback_t *callback,
 				 void *context);
 
+/* Called for RECORDS entries before they are numbered: they may get other
+   records, and another number of them. */
+typedef void journal_finish_t(struct journal_entry *entry, void *context);
+void journal_set_finish(struct journal *journal, journal_finish_t *finish,
+			void *context);
+
 /* Microseconds since the epoch, never going backwards. */
 uint64_t journal_now(struct journal *journal);
 /* The name that the journal's records are numbered under. */

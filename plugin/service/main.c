@@ -9,6 +9,7 @@
 #include "master-service.h"
 #include "team-protocol.h"
 #include "team-settings.h"
+#include "audit-reading.h"
 #include "journal.h"
 #include "pg-conn.h"
 #include "shipper.h"
@@ -151,6 +152,7 @@ static void main_init(const struct team_settings *set)
 			node, set->team_journal_dir, service.node,
 			service.node);
 	}
+	audit_reading_init(&service);
 	service.boxes = boxes_init();
 	if (pg_conninfo_has_password(set->team_database)) {
 		i_warning("team_database holds a password, which everybody can "
@@ -204,6 +206,7 @@ static void main_deinit(void)
 	(void)journal_sync(service.journal);
 	clients_deinit();
 	intents_deinit();
+	audit_reading_deinit();
 	journal_flush(service.journal);
 	checkpoints_write(service.checkpoints);
 	main_ship_rest();

@@ -12,6 +12,7 @@
 #include "journal-gap.h"
 #include "journal-tree.h"
 #include "record-batch.h"
+#include "record-final.h"
 #include "record-json.h"
 #include "shipper-private.h"
 
@@ -60,6 +61,13 @@ void shipper_drop_batches(struct shipper *shipper)
 
 /* ---- reading ---- */
 
+/* What may be said about a record that makes trouble. */
+static const char *shipper_loggable(const struct shipper_record *record)
+{
+	return record_final_is_private(record->text) ? "(private)" :
+		record->text;
+}
+
 /* A record that can't be read, as the service wrote it, comes from a version
    that knows more: what takes its place. */
 static const char *shipper_unreadable(struct shipper *shipper,
@@ -69,11 +77,12 @@ static const char *shipper_unreadable(struct shipper *shipper,
 	const char *const details[] = {
 		"d.reason=record can't be read",
 		t_strconcat("d.error=", error, NULL),
-		t_strconcat("d.record=", record->text, NULL), NULL
+		t_strconcat("d.record=", shipper_loggable(record), NULL), NULL
 	};
 
 	i_error("journal: record %"PRId64" can't be read: %s: %s",
-		(int64_t)record->seq + shipper->base, error, record->text);
+		(int64_t)record->seq + shipper->base, error,
+		shipper_loggable(record));
 	return journal_gap_record(journal_now(shipper->journal), details);
 }
 
@@ -110,7 +119,8 @@ shipper_add_entry(struct shipper *shipper, struct shipper_batch *batch,
 			continue;
 		record = array_append_space(&batch->records);
 		record->seq = seq;
-		record->text = p_strdup(batch->pool, *records);
+		record->text = p_strdup(batch->pool,
+					record_final_open(*records));
 		record->have_leaf =
 			journal_entry_record_salt(entry, i, record->salt);
 		if (record->have_leaf) {
@@ -167,13 +177,14 @@ static bool shipper_replace(struct shipper *shipper, const char *error)
 		i_error("PostgreSQL refused record %"PRId64": %s: a gap "
 			"record takes its place. It was: %s",
 			(int64_t)record->seq + shipper->base, error,
-			record->text);
+			shipper_loggable(record));
 	}
 	i_zero(&details);
 	details[0] = "d.reason=refused by PostgreSQL";
 	details[1] = t_strconcat("d.error=", error, NULL);
 	if (record->replaced++ == 0)
-		details[2] = t_strconcat("d.record=", record->text, NULL);
+		details[2] = t_strconcat("d.record=", shipper_loggable(record),
+					 NULL);
 	else
 		details[1] = NULL;
 	record->text = p_strdup(batch->pool,

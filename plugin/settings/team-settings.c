@@ -26,6 +26,7 @@ static const struct setting_define team_setting_defines[] = {
 	DEF(STR_NOVARS, team_claim_time),
 	DEF(STR_NOVARS, team_checkpoint_interval),
 	DEF(STR_NOVARS, team_checkpoint_command),
+	DEF(STR_NOVARS, team_audit_reading),
 	DEF(STR_NOVARS, team_trusted_users),
 
 	SETTING_DEFINE_LIST_END
@@ -40,6 +41,7 @@ static const struct team_settings team_default_settings = {
 	.team_claim_time = "30 mins",
 	.team_checkpoint_interval = "1 mins",
 	.team_checkpoint_command = "",
+	.team_audit_reading = "yes",
 	.team_trusted_users = "",
 };
 
@@ -127,7 +129,10 @@ bool team_settings_verify(struct team_settings *set, const char **error_r)
 	return team_settings_one_of("team_fsync", set->team_fsync,
 				    "optimized:always:never", error_r) &&
 		team_settings_one_of("team_commit", set->team_commit,
-				     "local:remote", error_r);
+				     "local:remote", error_r) &&
+		team_settings_one_of("team_audit_reading",
+				     set->team_audit_reading, "yes:no",
+				     error_r);
 }
 
 static bool

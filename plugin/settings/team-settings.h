@@ -23,6 +23,8 @@ struct team_settings {
 	const char *team_checkpoint_interval;
 	/* program that is given each signed note, or "" */
 	const char *team_checkpoint_command;
+	/* yes, no: whether the log tells who read what */
+	const char *team_audit_reading;
 	/* system users whose processes may act for every colleague */
 	const char *team_trusted_users;
 

@@ -8,6 +8,7 @@ import pytest
 
 import instance
 from instance import wait_for
+from ways import recorded
 from work import mailbox
 
 
@@ -42,6 +43,7 @@ def small():
     assert not made.crashes()
 
 
+@recorded("gap: the journal couldn't be written")
 def test_disk_full(small):
     box, uids = mailbox(small, 3)
     alice = small.login('alice')

@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 
 from instance import wait_for
+from ways import recorded
 
 
 def rows_of(box, n, action, count=1, colleague=None, outcome='ok'):
@@ -210,6 +211,7 @@ def test_search(box):
     assert len(re.findall(r'\bappend\b', table)) == 3
 
 
+@recorded('query: doveadm team audit')
 def test_queries_are_recorded(box):
     box.server.doveadm('team', 'audit', 'search', '--mailbox', box.name)
     rows = box.server.wait_audit("action = 'query' AND detail::text LIKE %s",

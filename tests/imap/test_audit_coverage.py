@@ -5,6 +5,7 @@ import os
 import re
 
 from test_flag_rights import set_rights
+from ways import documented, proven, recorded
 
 
 def rows(box, where, args=(), count=1):
@@ -14,6 +15,12 @@ def rows(box, where, args=(), count=1):
     return found
 
 
+def test_every_way_that_is_documented_is_proven():
+    assert documented() - proven() == set()
+    assert proven() - documented() == set()
+
+
+@recorded('refused: the access rights forbid it, and Dovecot says OK')
 def test_what_rights_forbid_is_refused(server, box):
     set_rights(server, box, 'dave', 'lookup', 'read')
     dave = box.login('dave')
@@ -53,6 +60,7 @@ def test_refusals_say_who_holds_the_message(box):
     assert (row['detail']['added'], row['detail']['holder']) == ('\\Deleted', 'alice')
 
 
+@recorded('refused: the access rights forbid it', 'failed: Dovecot answered NO for another reason')
 def test_commands_that_are_answered_with_no(server, box):
     set_rights(server, box, 'dave', 'lookup', 'read')
     dave = box.login('dave')

@@ -4,6 +4,7 @@ import pytest
 
 from instance import wait_for
 from test_claims import CLAIMED_BY_ALICE, check_refused, claim, claims_now, flags_now, store
+from ways import recorded
 
 
 def reply(box, n, headers=None):
@@ -137,6 +138,7 @@ def is_free(session, uid):
     ['UID STORE %d +FLAGS (\\Deleted)', 'UID EXPUNGE %d'],
     ['UID MOVE %d Trash'],
 ], ids=['expunge', 'trash'])
+@recorded('draft: A draft saved that answers a message')
 def test_deleting_the_draft_gives_back(box, how):
     alice, bob = box.login('alice', box='INBOX'), box.login('bob')
     alice.attempt('CREATE Trash')
@@ -180,6 +182,7 @@ def test_what_was_claimed_by_hand_stays(box):
         check_refused(store(bob, uid, '+FLAGS', 'claimed'))
 
 
+@recorded('reply: saved to the own mailbox with \\Sent')
 def test_sent_mail_is_recorded_as_reply(box):
     alice = box.login('alice')
     assert append(alice, 'Sent', reply(box, 1), '\\Seen').ok

@@ -9,6 +9,7 @@ import instance
 from instance import wait_for
 from test_claims import CLAIMED_BY_ALICE, check_refused, claim, claims_now, store
 from test_lapse import LEASE
+from ways import recorded
 
 
 @pytest.fixture(scope='module')
@@ -36,6 +37,7 @@ def lease_box(short_lease):
     'UID FETCH %d (BODY.PEEK[])', 'UID FETCH %d (BODY[1])', 'UID STORE %d +FLAGS (\\Seen)',
     'UID STORE %d +FLAGS.SILENT (invoice)',
 ])
+@recorded('renew: Work on a message that one holds')
 def test_work_renews(lease_box, work):
     alice, bob = lease_box.people('alice', 'bob')
     uid = lease_box.uids[0]
@@ -116,6 +118,7 @@ def test_answering_releases(box):
     claim(bob, uid)
 
 
+@recorded('takeover: Claimed by who has the right a')
 def test_who_administers_takes_over(box):
     alice, erin, bob = box.people('alice', 'erin', 'bob')
     uid = box.uids[0]

@@ -47,17 +47,22 @@ def virtual_server(tmp_path_factory):
     assert not crashes, '\n'.join(crashes)
 
 
+def make_virtual(server, box):
+    """A virtual mailbox that shows the box. Returns its name."""
+    folder = os.path.join(server.virtual, 'V%d' % box.number)
+    os.mkdir(folder)
+    with open(os.path.join(folder, 'dovecot-virtual'), 'w') as f:
+        f.write('%s\n  all\n' % box.name)
+    shutil.chown(folder, 'mail', 'mail')
+    return 'Virtual/V%d' % box.number
+
+
 @pytest.fixture
 def vbox(virtual_server):
     """A folder with three messages, and a virtual one that shows it."""
     made = conftest.Box(virtual_server)
     made.fill(3)
-    made.virtual = 'Virtual/V%d' % made.number
-    folder = os.path.join(virtual_server.virtual, 'V%d' % made.number)
-    os.mkdir(folder)
-    with open(os.path.join(folder, 'dovecot-virtual'), 'w') as f:
-        f.write('%s\n  all\n' % made.name)
-    shutil.chown(folder, 'mail', 'mail')
+    made.virtual = make_virtual(virtual_server, made)
     yield made
     made.close()
 

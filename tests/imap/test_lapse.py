@@ -8,6 +8,7 @@ import conftest
 import instance
 from instance import wait_for
 from test_claims import check_refused, claim, claims_now, store
+from ways import recorded
 
 LEASE = 3
 
@@ -29,6 +30,7 @@ def lease_box(short_lease):
     made.close()
 
 
+@recorded('lapse: The time of a claim is up')
 def test_lapse_frees_the_message(lease_box):
     alice, bob = lease_box.people('alice', 'bob')
     uid = lease_box.uids[0]

@@ -12,6 +12,7 @@ import instance
 from instance import wait_for
 from submit import outgoing, swaks
 from test_claims import CLAIMED_BY_ALICE, claim, claims_now, flags_now, store
+from ways import recorded
 
 OVERRIDE = 3
 numbers = itertools.count(1)
@@ -84,6 +85,7 @@ def test_replying_to_what_a_colleague_holds_is_refused_once(box):
     assert Mail(box, 1).send('carol').startswith('550 ')
 
 
+@recorded('reply: Sent through the submission service')
 def test_the_holder_may_reply(box):
     alice, bob = box.people('alice', 'bob')
     claim(alice, box.uids[0])

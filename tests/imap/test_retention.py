@@ -86,7 +86,7 @@ class OldLog(Log):
         self.go_to(-430)
         self.server.stop()
         # what was recorded at the right time would stand before what is older
-        shutil.rmtree(os.path.join(self.server.dir, 'pg'), ignore_errors=True)
+        shutil.rmtree(os.path.join(self.server.dir, 'postgresql'), ignore_errors=True)
         shutil.rmtree(os.path.join(self.server.dir, 'journal'), ignore_errors=True)
         self.server.settings('team_checkpoint_interval = 1s\n'
                              'service team {\n  executable = %s\n}\n' % wrapper)
