@@ -468,6 +468,7 @@ void team_mail_allocated(struct mail *_mail)
 	mmail->super = *v;
 	mail->vlast = &mmail->super;
 	MODULE_CONTEXT_SET_SELF(mail, team_mail_module, mmail);
+	team_maildir_mail_hooks(_mail, v);
 	if (team_mailbox_is_virtual(_mail->box)) {
 		team_virtual_mail_hooks(v);
 		return;

@@ -12,7 +12,6 @@
 #include "mail-storage-private.h"
 #include "mailbox-list-private.h"
 #include "index-storage.h"
-#include "mailbox-watch.h"
 #include "mail-index-private.h"
 #include "compat-acl.h"
 #include "team-claims.h"
@@ -121,7 +120,9 @@ team_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 	struct team_state *state = NULL;
 	enum mail_namespace_type type;
 
+	type = team_mask_public(box);
 	team_replica_check(tbox, 0);
+	team_replica_empty_old(tbox);
 	team_mailbox_renew(tbox);
 	/* before the first sync of a mailbox nothing is known of it yet */
 	if (mail_index_get_header(box->view)->uid_validity != 0) T_BEGIN {
@@ -129,7 +130,6 @@ team_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 		state = team_replica_fetch(tbox);
 	} T_END;
 
-	type = team_mask_public(box);
 	ctx = tbox->module_ctx.super.sync_init(box, flags);
 	box->list->ns->type = type;
 
@@ -174,15 +174,8 @@ static void team_notify_changes(struct mailbox *box)
 	if (box->notify_callback == NULL)
 		return;
 	team_mailbox_watch(box, TRUE);
-	/* D1: Maildir watches only its mail folders */
-	if (strcmp(box->storage->name, "maildir") == 0) {
-		mailbox_watch_add(box, t_strconcat(box->index->filepath,
-						   ".log", NULL));
-		if (box->index_pvt != NULL) {
-			mailbox_watch_add(box, t_strconcat(
-				box->index_pvt->filepath, ".log", NULL));
-		}
-	}
+	if (team_mailbox_is_maildir(box))
+		team_maildir_watch_indexes(box);
 }
 
 static void team_mailbox_listed(struct team_mailbox *tbox, bool listed)

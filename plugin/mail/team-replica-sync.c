@@ -34,6 +34,33 @@ team_replica_sync_view(struct mailbox *box,
 	index_mailbox_sync_pvt_deinit(&pvt_ctx);
 }
 
+/* An index that was another folder's of the same name is emptied only if
+   the number of messages or the next UID differ. */
+void team_replica_empty_old(struct team_mailbox *tbox)
+{
+	struct mailbox *box = tbox->box;
+	struct index_mailbox_sync_pvt_context *pvt_ctx;
+	ARRAY_TYPE(seq_range) flag_updates, hidden_updates;
+	uint32_t old, now = mail_index_get_header(box->view)->uid_validity;
+
+	if (now == 0 || mailbox_open_index_pvt(box) <= 0)
+		return;
+	old = mail_index_get_header(box->view_pvt)->uid_validity;
+	if (old == 0 || old == now)
+		return;
+	if (index_mailbox_sync_pvt_init(box, TRUE,
+			MAIL_INDEX_VIEW_SYNC_FLAG_FIX_INCONSISTENT,
+			&pvt_ctx) <= 0)
+		return;
+	T_BEGIN {
+		t_array_init(&flag_updates, 16);
+		t_array_init(&hidden_updates, 16);
+		(void)index_mailbox_sync_pvt_view(pvt_ctx, &flag_updates,
+						  &hidden_updates);
+	} T_END;
+	index_mailbox_sync_pvt_deinit(&pvt_ctx);
+}
+
 /* Shows what was written in the sync that is going on. */
 static void
 team_replica_show(struct team_mailbox *tbox,

@@ -221,7 +221,7 @@ team_copy_recorded(struct mail_save_context *ctx, struct mail *mail,
 	/* what it says afterwards is about this copy */
 	if (mail->box->storage != t->box->storage)
 		mail_storage_clear_error(mail->box->storage);
-	if (tbox->module_ctx.super.copy(ctx, mail) < 0) {
+	if (team_maildir_copy(tbox, ctx, mail) < 0) {
 		team_mailbox_record_failed(tbox, moving ? "move" : "copy",
 					   mail);
 		return -1;

@@ -77,6 +77,8 @@ struct team_user {
 	uint32_t moved_uid;
 
 	/* what the session has downloaded so far */
+	/* the mail that Maildir is copying */
+	struct mail *linked_mail;
 	ARRAY(struct team_fetched) fetched;
 
 	pool_t refusals_pool;
@@ -344,6 +346,22 @@ void team_mail_allocated(struct mail *mail);
 bool team_mailbox_is_virtual(struct mailbox *box);
 void team_virtual_mailbox_hooks(struct mailbox_vfuncs *v);
 void team_virtual_mail_hooks(struct mail_vfuncs *v);
+/* team-maildir.c */
+bool team_mailbox_is_maildir(struct mailbox *box);
+/* IDLE notices changes of flags, too. */
+void team_maildir_watch_indexes(struct mailbox *box);
+void team_maildir_mail_hooks(struct mail *mail, struct mail_vfuncs *v);
+/* Copies to the mailbox, of whatever format. */
+int team_maildir_copy(struct team_mailbox *tbox, struct mail_save_context *ctx,
+		      struct mail *mail);
+
+/* team-private-set.c */
+/* Sees to it that PostgreSQL knows which flags are private, and if others were
+   so far, what those start from. */
+void team_private_set_tell(struct team_mailbox *tbox);
+/* Something is saved in a mailbox: the same, if it may be needed. */
+void team_private_set_check(struct team_mailbox *tbox);
+
 /* The mail of a virtual mailbox stands for that one of a team's mailbox. */
 void team_virtual_note(struct team_user *tuser, struct mail *mail,
 		       struct mail *backend);
@@ -461,3 +479,6 @@ void team_replica_check(struct team_mailbox *tbox,
 void team_replica_trim_log(struct team_mailbox *tbox);
 
 #endif
+/* Empties a private index that is of a folder which had the same name before.
+   */
+void team_replica_empty_old(struct team_mailbox *tbox);

@@ -136,9 +136,7 @@ class Model:
         if not uids or len(self.boxes[session.box]) > 60:
             return
         to = self.rnd.choice(sorted(self.boxes))
-        if to == session.box and (command == 'MOVE' or self.server.storage == 'maildir'):
-            # Maildir now and then gives an old message a new UID after a copy
-            # within the folder
+        if to == session.box and command == 'MOVE':
             return
         answer = session.command('UID %s %s %s' % (command, sequence(uids), to))
         text = ' '.join([line.decode() for line in answer.lines('COPYUID')] + [answer.text])
@@ -190,9 +188,7 @@ class Model:
                 other.select(new)
 
     def do_recreate(self, session):
-        # open: on Maildir, a folder made anew sometimes loses a private keyword of
-        # its first message (TEAM_TEST_SEED=453328194, one run of six)
-        if self.rnd.random() < 0.8 or self.server.storage == 'maildir':
+        if self.rnd.random() < 0.8:
             return
         name = self.rnd.choice(sorted(self.boxes))
         for other in self.sessions:
