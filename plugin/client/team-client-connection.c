@@ -56,8 +56,10 @@ int team_client_connect(struct team_client *client)
 	     session = session->next)
 		team_client_send_line(client, session->line);
 	for (request = client->requests_head; request != NULL;
-	     request = request->next)
+	     request = request->next) {
+		request->refused = FALSE;
 		team_client_send_line(client, request->line);
+	}
 	for (session = client->sessions; session != NULL;
 	     session = session->next) {
 		array_foreach(&session->watches, watch) {
@@ -78,6 +80,11 @@ static void
 team_request_finish(struct team_client *client, struct team_request *request,
 		    const char *code, const char *const *args)
 {
+	if (request->ends && null_strcmp(code, TEAM_CODE_JOURNAL) == 0) {
+		/* it has happened: the log must get to know */
+		request->refused = TRUE;
+		return;
+	}
 	team_request_unlink(client, request);
 	if (request->state == REQUEST_KEPT) {
 		if (code != NULL) {
@@ -209,6 +216,30 @@ int team_client_pump(struct team_client *client, unsigned int msecs)
 	return ret;
 }
 
+bool team_client_has_refused(struct team_client *client)
+{
+	struct team_request *request;
+
+	for (request = client->requests_head; request != NULL;
+	     request = request->next) {
+		if (request->refused)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+void team_client_send_refused(struct team_client *client)
+{
+	struct team_request *request;
+
+	for (request = client->requests_head; request != NULL &&
+	     client->conn.fd != -1; request = request->next) {
+		if (request->refused)
+			team_client_send_line(client, request->line);
+		request->refused = FALSE;
+	}
+}
+
 static unsigned int msecs_left(const struct timeval *deadline)
 {
 	struct timeval now;
@@ -231,8 +262,15 @@ int team_client_step(struct team_client *client, struct timeval *deadline)
 		return 0;
 	}
 	ret = team_client_pump(client, left);
-	if (ret > 0)
+	if (ret > 0) {
+		if (team_client_has_refused(client)) {
+			i_sleep_msecs(I_MIN(msecs_left(deadline),
+					    CONNECT_RETRY_MSECS));
+			team_client_send_refused(client);
+			return msecs_left(deadline) == 0 ? -1 : 1;
+		}
 		return 1;
+	}
 	if (ret < 0 && (left = msecs_left(deadline)) > 0) {
 		/* it was just killed, or it doesn't want us: don't spin */
 		i_sleep_msecs(I_MIN(left, CONNECT_RETRY_MSECS));

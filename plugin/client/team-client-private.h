@@ -43,6 +43,10 @@ struct team_request {
 	bool delivered;
 	/* it wants no more, or can't have it */
 	bool stopped;
+	/* says how something ended that was prepared: it isn't refused for good */
+	bool ends;
+	/* the journal couldn't be written: to be sent again */
+	bool refused;
 };
 
 struct team_watch {
@@ -100,6 +104,10 @@ void team_client_disconnect(struct team_client *client);
 /* Reads and handles what there is, waiting at most msecs for it. Returns 1 if
    lines were handled, 0 if not, -1 if the connection is gone. */
 int team_client_pump(struct team_client *client, unsigned int msecs);
+/* What the journal couldn't be written for: is there any, and sending it
+   again. */
+bool team_client_has_refused(struct team_client *client);
+void team_client_send_refused(struct team_client *client);
 /* One step towards an answer: connects, or reads. Returns 1 after progress, 0
    if there was none, -1 once the time is up. */
 int team_client_step(struct team_client *client, struct timeval *deadline);

@@ -64,6 +64,8 @@ team_request_add(struct team_session *session, enum request_state state,
 	request = i_new(struct team_request, 1);
 	request->id = ++client->last_id;
 	request->state = state;
+	request->ends = strcmp(cmd, "COMMIT") == 0 ||
+		strcmp(cmd, "ABORT") == 0;
 
 	str_printfa(str, "%s\t%"PRIu64"\t%u", cmd, request->id, session->sid);
 	if (txn != 0)

@@ -59,6 +59,7 @@ static void team_client_work(struct team_client *client)
 		return;
 	/* a callback may drop the last session */
 	client->refcount++;
+	team_client_send_refused(client);
 	if (client->conn.fd != -1)
 		(void)team_client_pump(client, 0);
 	if (client->conn.fd == -1 && client->sessions != NULL)
@@ -84,7 +85,8 @@ void team_client_schedule(struct team_client *client)
 		msecs = 0;
 	else if (client->conn.fd != -1 && client->conn.output->used > 0)
 		msecs = client->away ? AWAY_TIMEOUT_MSECS : 0;
-	else if (client->conn.fd == -1 && client->sessions != NULL)
+	else if ((client->conn.fd == -1 && client->sessions != NULL) ||
+		 team_client_has_refused(client))
 		msecs = 1000;
 	else
 		return;
