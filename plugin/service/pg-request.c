@@ -186,10 +186,9 @@ void pg_conn_request(struct pg_conn *conn, const char *statement,
 
 /* ---- answers ---- */
 
-static void pg_request_result(struct pg_request *req, PGresult *result)
+static void pg_request_result(struct pg_request *req, PGresult *result,
+			      const char *sqlstate)
 {
-	const char *sqlstate;
-
 	switch (PQresultStatus(result)) {
 	case PGRES_COMMAND_OK:
 	case PGRES_TUPLES_OK:
@@ -200,11 +199,19 @@ static void pg_request_result(struct pg_request *req, PGresult *result)
 	default:
 		break;
 	}
-	sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	i_free(req->error);
 	req->error = i_strdup(pg_error_text(PQresultErrorMessage(result)));
 	req->action = pg_error_action(sqlstate);
 	PQclear(result);
+}
+
+/* libpq itself made the error: the connection is gone, or there was no memory
+   for what came. Its answers may not fit the requests any more. */
+static bool pg_result_is_broken(const PGresult *result, const char **sqlstate_r)
+{
+	*sqlstate_r = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	return PQresultStatus(result) == PGRES_FATAL_ERROR &&
+		*sqlstate_r == NULL;
 }
 
 /* Takes one result. Returns FALSE if the connection is gone. */
@@ -212,7 +219,7 @@ static bool pg_conn_result(struct pg_conn *conn, PGresult *result)
 {
 	struct pg_request *req = conn->sent;
 	enum pg_action action;
-	const char *error;
+	const char *error, *sqlstate;
 	int ret;
 
 	if (conn->state == PG_STATE_SETUP) {
@@ -228,8 +235,15 @@ static bool pg_conn_result(struct pg_conn *conn, PGresult *result)
 		PQclear(result);
 		return TRUE;
 	}
+	if (pg_result_is_broken(result, &sqlstate)) {
+		error = pg_error_text(PQresultErrorMessage(result));
+		PQclear(result);
+		pg_conn_failed(conn, *error != '\0' ? error :
+			       "libpq lost a result");
+		return FALSE;
+	}
 	if (PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
-		pg_request_result(req, result);
+		pg_request_result(req, result, sqlstate);
 		return TRUE;
 	}
 	PQclear(result);
