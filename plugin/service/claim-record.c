@@ -62,13 +62,13 @@ static const char *claim_action(const struct claim_request *creq)
 
 static const char *claim_record(struct claim_request *creq,
 				const struct claim_group *group,
-				bool with_mids)
+				bool with_mids, bool lost)
 {
 	bool held = strcmp(group->state, "held") == 0;
 	struct team_record *record;
 	const char *action;
 
-	if (strcmp(group->state, "renewed") == 0)
+	if (strcmp(group->state, "renewed") == 0 && !lost)
 		action = "renew";
 	else if (strcmp(group->state, "taken") == 0)
 		action = "takeover";
@@ -89,12 +89,15 @@ static const char *claim_record(struct claim_request *creq,
 		service_record_set(record, "d.holder", group->holder);
 	if (creq->to != NULL)
 		service_record_set(record, "d.for", creq->to);
-	if (held || strcmp(action, "release") == 0) {
+	if (group->since != 0 &&
+	    (held || strcmp(action, "release") == 0)) {
 		service_record_set(record, "d.since",
 			journal_time_text(group->since * 1000000));
 	}
-	service_record_set(record, "d.until",
-			   journal_time_text(group->until * 1000000));
+	if (group->until != 0) {
+		service_record_set(record, "d.until",
+				   journal_time_text(group->until * 1000000));
+	}
 	return service_record_finish(&record);
 }
 
@@ -109,13 +112,19 @@ static void claim_entry_init(struct claim_request *creq,
 	entry_r->at = journal_now(creq->client->service->journal);
 }
 
-void claim_journal_drop(struct claim_request *creq)
+static void claim_journal_drop_txn(struct claim_request *creq, uint64_t txn)
 {
 	struct journal_entry entry;
 
 	claim_entry_init(creq, &entry, JOURNAL_ENTRY_ABORT);
+	entry.txn = txn;
 	(void)journal_stage(creq->client->service->journal, &entry, FALSE,
 			    NULL, NULL);
+}
+
+void claim_journal_drop(struct claim_request *creq)
+{
+	claim_journal_drop_txn(creq, creq->txn);
 }
 
 void claim_journal_intent(struct claim_request *creq,
@@ -133,21 +142,43 @@ void claim_journal_intent(struct claim_request *creq,
 	(void)journal_stage(service->journal, &entry, FALSE, callback, creq);
 }
 
+static void
+claim_outcome_add(struct claim_request *creq, const struct claim_group *group,
+		  struct journal_entry *entry, string_t *records)
+{
+	uint64_t lost = 0;
+
+	/* what was there before may be what an earlier request has done */
+	if (strcmp(group->state, "renewed") == 0 ||
+	    strcmp(group->state, "none") == 0) {
+		lost = claim_lost_find(creq, claim_action(creq), &group->uids);
+		if (lost != 0)
+			claim_journal_drop_txn(creq, lost);
+		else if (strcmp(group->state, "none") == 0)
+			return;
+	}
+	if (entry->count++ > 0)
+		str_append_c(records, '\n');
+	str_append(records, claim_record(creq, group, entry->count == 1,
+					 lost != 0));
+}
+
 void claim_journal_outcome(struct claim_request *creq,
 			   void (*callback)(const char *error, void *context))
 {
+	const struct claim_group none = {
+		.state = "none", .holder = "", .uids = creq->uids,
+	};
 	string_t *records = t_str_new(512);
 	const struct claim_group *group;
 	struct journal_entry entry;
 
 	claim_entry_init(creq, &entry, JOURNAL_ENTRY_RECORDS);
 	entry.resolves = JOURNAL_RESOLVES_DONE;
-	array_foreach(&creq->groups, group) {
-		if (entry.count++ > 0)
-			str_append_c(records, '\n');
-		str_append(records, claim_record(creq, group,
-						 entry.count == 1));
-	}
+	array_foreach(&creq->groups, group)
+		claim_outcome_add(creq, group, &entry, records);
+	if (array_count(&creq->groups) == 0)
+		claim_outcome_add(creq, &none, &entry, records);
 	if (entry.count == 0) {
 		/* nothing was there to be released */
 		claim_journal_drop(creq);

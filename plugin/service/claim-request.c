@@ -94,6 +94,17 @@ void claim_request_free(struct claim_request **_creq)
 	pool_unref(&creq->pool);
 }
 
+bool claim_request_is_under_way(uint64_t txn)
+{
+	const struct claim_request *creq;
+
+	for (creq = claim_requests; creq != NULL; creq = creq->next) {
+		if (creq->txn == txn)
+			return TRUE;
+	}
+	return FALSE;
+}
+
 static struct box *claim_request_box(struct claim_request *creq)
 {
 	return box_get(creq->client->service->boxes, creq->guid,

@@ -64,6 +64,8 @@ void claim_request_finish(struct claim_request *creq);
 void claim_request_fail(struct claim_request *creq,
 			const struct pg_answer *answer);
 
+/* Is there one that has this intent? */
+bool claim_request_is_under_way(uint64_t txn);
 /* Those that wait in this process are given up. */
 void claim_requests_deinit(void);
 
@@ -76,6 +78,12 @@ void claim_journal_drop(struct claim_request *creq);
 /* Journals what PostgreSQL said. */
 void claim_journal_outcome(struct claim_request *creq,
 			   void (*callback)(const char *error, void *context));
+
+/* claim-lost.c */
+/* Returns an intent of the same action on (at least) these messages of which
+   nobody knows what became, or 0. */
+uint64_t claim_lost_find(const struct claim_request *creq, const char *action,
+			 const struct team_uidset *uids);
 
 /* claim-many.c */
 /* A row of team.claim_many: its set is granted, what is left of the request's
