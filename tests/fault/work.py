@@ -2,6 +2,7 @@
 """Load for the fault tests: sessions that remember what was acknowledged."""
 import collections
 import itertools
+import os
 import threading
 
 from instance import imapsession
@@ -159,3 +160,11 @@ def run_workers(workers, fault):
             worker.join(90)
     stuck = [worker.user for worker in workers if worker.is_alive()]
     assert not stuck, 'sessions hang: %s' % stuck
+
+
+def resources(server):
+    """The service's memory (kB) and number of descriptors."""
+    pid = server.service_pid()
+    with open('/proc/%d/status' % pid) as f:
+        memory = next(int(line.split()[1]) for line in f if line.startswith('VmRSS:'))
+    return memory, len(os.listdir('/proc/%d/fd' % pid))
