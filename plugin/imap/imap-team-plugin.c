@@ -157,21 +157,23 @@ imap_team_send_tagline(struct client_command_context *cmd, const char *data)
 {
 	struct client *client = cmd->client;
 	struct imap_team_client *tc = IMAP_TEAM_CONTEXT_REQUIRE(client);
-	const ARRAY_TYPE(team_refusal) *refusals;
+	ARRAY_TYPE(team_refusal) refusals;
 	const char *name = cmd->name == NULL ? "" : cmd->name;
+	bool recorded;
 
 	if (!tc->active) {
 		tc->module_ctx.super.send_tagline(cmd, data);
 		return;
 	}
-	refusals = team_user_take_refusals(client->user);
-	if (array_count(refusals) > 0) {
-		imap_team_send_truth(client, refusals);
-		data = imap_team_refusal_reply(name, data, refusals);
-	} else if (team_user_failures(client->user) == tc->failures) T_BEGIN {
+	t_array_init(&refusals, 8);
+	recorded = imap_team_outcome_take(cmd, &refusals);
+	if (array_count(&refusals) > 0) {
+		imap_team_send_truth(client, &refusals);
+		data = imap_team_refusal_reply(name, data, &refusals);
+	} else if (!recorded) T_BEGIN {
 		imap_team_command_failed(cmd, data);
+		tc->failures = team_user_failures(client->user);
 	} T_END;
-	tc->failures = team_user_failures(client->user);
 	imap_team_send_alerts(client);
 	if (imap_team_selects(name))
 		team_user_selected(client->user, client->mailbox);
@@ -232,6 +234,7 @@ static void imap_team_client_destroy(struct client *client, const char *reason)
 
 	if (tc->active && !client->hibernated)
 		team_user_event(client->user, "logout", "ok");
+	imap_team_outcomes_deinit(tc);
 	tc->module_ctx.super.destroy(client, reason);
 }
 
@@ -256,6 +259,7 @@ static void imap_team_client_created(struct client **_client)
 
 	if (mail_user_is_plugin_loaded(client->user, imap_team_module_obj)) {
 		tc = p_new(client->pool, struct imap_team_client, 1);
+		imap_team_outcomes_init(tc);
 		tc->module_ctx.super = client->v;
 		client->v.init = imap_team_client_init;
 		client->v.destroy = imap_team_client_destroy;
@@ -284,6 +288,7 @@ void imap_team_plugin_init(struct module *module)
 	next_hook_client_created =
 		imap_client_created_hook_set(imap_team_client_created);
 
+	imap_team_outcome_hooks_add();
 	imap_team_wrap("ID", cmd_id_team, &next_cmd_id);
 	imap_team_wrap("SELECT", cmd_select_team, &next_cmd_select);
 	imap_team_wrap("EXAMINE", cmd_examine_team, &next_cmd_examine);
@@ -292,6 +297,7 @@ void imap_team_plugin_init(struct module *module)
 void imap_team_plugin_deinit(void)
 {
 	imap_client_created_hook_set(next_hook_client_created);
+	imap_team_outcome_hooks_remove();
 	command_unregister("ID");
 	command_unregister("SELECT");
 	command_unregister("EXAMINE");

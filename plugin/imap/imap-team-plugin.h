@@ -4,6 +4,7 @@
 
 #include "module-context.h"
 #include "compat-imap.h"
+#include "mail/team-plugin.h"
 
 struct module;
 struct client_command_context;
@@ -13,12 +14,16 @@ struct client_command_context;
 #define IMAP_TEAM_CONTEXT_REQUIRE(obj) \
 	MODULE_CONTEXT_REQUIRE(obj, imap_team_module)
 
+struct imap_team_outcome;
+
 struct imap_team_client {
 	union imap_module_context module_ctx;
 	/* the user has a team namespace */
 	bool active;
 	/* what of it was recorded before this command */
 	unsigned int failures;
+	/* of commands that were carried out and aren't answered yet */
+	ARRAY(struct imap_team_outcome *) outcomes;
 	/* what the client calls itself, NULL if it hasn't said */
 	const char *name;
 };
@@ -35,6 +40,16 @@ void imap_team_command_failed(struct client_command_context *cmd,
 
 /* The client's name, allocated from its pool, goes into records from now on. */
 void imap_team_client_set_name(struct client *client, const char *name);
+
+/* imap-team-outcome.c */
+void imap_team_outcome_hooks_add(void);
+void imap_team_outcome_hooks_remove(void);
+void imap_team_outcomes_init(struct imap_team_client *tc);
+void imap_team_outcomes_deinit(struct imap_team_client *tc);
+/* The command is about to be answered: adds what it was refused, allocated from
+   the data stack. Returns TRUE if anything that it did not do was recorded. */
+bool imap_team_outcome_take(struct client_command_context *cmd,
+			    ARRAY_TYPE(team_refusal) *refusals);
 
 /* imap-team-hibernate.c */
 void imap_team_hibernate_hooks(struct client *client);
