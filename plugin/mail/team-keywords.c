@@ -27,6 +27,18 @@ bool team_keyword_is_private(struct team_mailbox *tbox, const char *keyword)
 	return FALSE;
 }
 
+/* The index keeps a keyword as it was first written: that mustn't depend on the
+   first client that claimed something. */
+static void team_keywords_spell_claims(struct team_mailbox *tbox)
+{
+	const char *const *names = tbox->tuser->set->claim_keywords;
+	unsigned int idx;
+
+	for (; *names != NULL; names++)
+		mail_index_keyword_lookup_or_create(tbox->box->index, *names,
+						    &idx);
+}
+
 static void team_keywords_refresh_shared(struct team_mailbox *tbox)
 {
 	const ARRAY_TYPE(keywords) *names =
@@ -34,6 +46,8 @@ static void team_keywords_refresh_shared(struct team_mailbox *tbox)
 	unsigned int i = array_count(&tbox->keyword_private);
 	bool is_private;
 
+	if (i == 0)
+		team_keywords_spell_claims(tbox);
 	for (; i < array_count(names); i++) {
 		is_private = team_keyword_is_private(tbox,
 						     array_idx_elem(names, i));

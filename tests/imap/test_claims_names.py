@@ -42,3 +42,13 @@ def test_every_process_finds_the_same_keyword(box):
         seen.append({f for f in session.flags(box.uids[0]) if f.startswith('claimed-')})
         session.logout()
     assert len(seen[0]) == 1 and seen == [seen[0]] * 4, seen
+
+
+def test_spelt_as_in_the_setting(box):
+    """Roundcube writes CLAIMED: clients that don't know that keywords are the same
+    in either case look for the tag that they have."""
+    alice, bob = box.people('alice', 'bob')
+    assert alice.attempt('UID STORE %d +FLAGS (CLAIMED)' % box.uids[0]).ok
+    for session in (alice, bob, box.login('carol')):
+        session.command('NOOP')
+        assert session.flags(box.uids[0]) - {'\\Recent'} == {'claimed', 'claimed-alice'}
