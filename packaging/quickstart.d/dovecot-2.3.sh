@@ -69,7 +69,7 @@ namespace team {
   subscriptions = no
   list = yes
   mailbox INBOX {
-    auto = subscribe
+    auto = create
   }
 }
 END

@@ -73,7 +73,7 @@ namespace team {
   subscriptions = no
   list = yes
   mailbox INBOX {
-    auto = subscribe
+    auto = create
   }
 }
 END

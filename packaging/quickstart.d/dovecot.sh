@@ -304,12 +304,24 @@ set_inbox_acl()
 		die "Setting the rights on Team/INBOX failed."
 }
 
+# Many mail clients show no other folders. "auto = subscribe" has no effect
+# where the subscriptions are kept in another namespace.
+subscribe_colleagues()
+{
+	local name
+	for name in $COLLEAGUES; do
+		doveadm -c "$DIR/dovecot.conf" mailbox subscribe -u "$name" Team/INBOX 9>&- ||
+			die "Subscribing $name to Team/INBOX failed."
+	done
+}
+
 fill_mailbox()
 {
 	local -a limit=()
 	[ ! -e "$DIR/mail/filled" ] || return 0
 	set_inbox_acl authenticated
 	set_inbox_acl user=erin admin
+	[ "$TEAM" = no ] || subscribe_colleagues
 	[ -z "$MAIL_COUNT" ] || limit=(--count "$MAIL_COUNT")
 	/usr/bin/python3 -I "$PARTS/mail.py" --port "$PORT" --lmtp "$BASE_DIR/lmtp" \
 		"${limit[@]}" 9>&- || die "Filling Team/INBOX failed."

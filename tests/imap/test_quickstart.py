@@ -109,6 +109,12 @@ def test_env(first_run, folder, port):
         connection.close()
 
 
+def test_clients_show_the_folder(first_run, port):
+    """Many show subscribed folders only."""
+    with imapsession.Session(port, 'alice') as session:
+        assert session.command('LSUB "" *').lines('Team/INBOX')
+
+
 def test_mail(first_run, port):
     """At least 200 varied messages, the same for colleagues and the owner."""
     with imapsession.Session(port, 'erin') as session:
