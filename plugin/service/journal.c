@@ -44,6 +44,11 @@ uint64_t journal_now(struct journal *journal)
 	return now;
 }
 
+void journal_clock_set(struct journal *journal)
+{
+	journal->last_at = 0;
+}
+
 const char *journal_get_node(struct journal *journal)
 {
 	return journal->node;

@@ -72,6 +72,8 @@ void journal_set_finish(struct journal *journal, journal_finish_t *finish,
 
 /* Microseconds since the epoch, never going backwards. */
 uint64_t journal_now(struct journal *journal);
+/* Somebody set the clock, which the caller records: follow it, also back. */
+void journal_clock_set(struct journal *journal);
 /* The name that the journal's records are numbered under. */
 const char *journal_get_node(struct journal *journal);
 

@@ -16,6 +16,7 @@
 #include "box.h"
 #include "checkpoints.h"
 #include "client.h"
+#include "clock.h"
 #include "generations.h"
 #include "intents.h"
 #include "service.h"
@@ -153,6 +154,7 @@ static void main_init(const struct team_settings *set)
 			service.node);
 	}
 	audit_reading_init(&service);
+	clock_init(service.journal);
 	service.boxes = boxes_init();
 	if (pg_conninfo_has_password(set->team_database)) {
 		i_warning("team_database holds a password, which everybody can "
@@ -207,6 +209,7 @@ static void main_deinit(void)
 	clients_deinit();
 	intents_deinit();
 	audit_reading_deinit();
+	clock_deinit();
 	journal_flush(service.journal);
 	checkpoints_write(service.checkpoints);
 	main_ship_rest();

@@ -59,6 +59,9 @@ struct shipper {
 	time_t sent_at;
 	struct timeval sent_time;
 
+	/* since when there is no connection; 0 if there is one */
+	uint64_t lost_at;
+
 	struct timeout *to_retry, *to_pause;
 	unsigned int retry_msecs;
 	char *last_error;

@@ -6,9 +6,12 @@
 #include "ioloop.h"
 #include "llist.h"
 #include "journal.h"
+#include "journal-gap.h"
 #include "shipper-private.h"
 
 #define SHIPPER_TIMEOUT_MSECS 30000
+/* A connection that is lost and made again at once is no gap. */
+#define SHIPPER_AWAY_USECS 1000000
 
 static const struct pg_statement shipper_statements[] = {
 	{ "ingest_batch", "SELECT team.ingest_batch($1, $2, $3, $4, $5, $6, $7, "
@@ -81,6 +84,27 @@ void shipper_set_shipped(struct shipper *shipper, uint64_t seq)
 
 /* ---- connection ---- */
 
+/* Nothing is missing, but for that time nobody could have found it in the
+   database. */
+static void shipper_record_away(struct shipper *shipper)
+{
+	uint64_t now = journal_now(shipper->journal), since = shipper->lost_at;
+	struct journal_status status;
+
+	shipper->lost_at = 0;
+	if (since == 0 || now < since + SHIPPER_AWAY_USECS)
+		return;
+	journal_get_status(shipper->journal, &status);
+	const char *const details[] = {
+		"d.reason=PostgreSQL couldn't be reached",
+		t_strconcat("d.from=", journal_time_text(since), NULL),
+		t_strconcat("d.to=", journal_time_text(now), NULL),
+		t_strdup_printf("d.waiting=%"PRIu64,
+				status.last_seq - shipper->shipped_seq), NULL
+	};
+	journal_stage_gap(shipper->journal, details);
+}
+
 static void shipper_ready(void *context, int node_id, int64_t hwm)
 {
 	struct shipper *shipper = context;
@@ -88,12 +112,16 @@ static void shipper_ready(void *context, int node_id, int64_t hwm)
 	shipper->node_id = node_id;
 	shipper->hwm = hwm;
 	shipper_settle(shipper);
+	T_BEGIN {
+		shipper_record_away(shipper);
+	} T_END;
 }
 
 static void shipper_lost(void *context)
 {
 	struct shipper *shipper = context;
 
+	shipper->lost_at = journal_now(shipper->journal);
 	timeout_remove(&shipper->to_retry);
 	timeout_remove(&shipper->to_pause);
 	if (shipper->reader != NULL)
@@ -131,6 +159,7 @@ struct shipper *shipper_init(struct journal *journal, const char *conninfo)
 	shipper->batch = shipper_batch_init();
 	shipper->next_batch = shipper_batch_init();
 	shipper->batch_limit = SHIPPER_BATCH_RECORDS;
+	shipper->lost_at = journal_now(journal);
 	shipper->conn = pg_conn_init(&set, &callbacks, shipper);
 	journal_set_commit_callback(journal, shipper_committed, shipper);
 	return shipper;

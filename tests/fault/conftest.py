@@ -34,12 +34,12 @@ def server(running):
 
 
 def works(server):
-    """A change can be made and reaches PostgreSQL."""
+    """A change can be made and reaches PostgreSQL, and so do claims."""
     try:
         with server.login('u98') as session:
             session.select('Team/INBOX')
             session.append_one('Team/INBOX', b'Subject: works\r\n\r\nyes\r\n')
             session.logout()
-        return server.all_shipped(5)
+        return server.all_shipped(5) and server.status()['postgres'] == 'reachable'
     except Exception:  # any failure means: not yet
         return False

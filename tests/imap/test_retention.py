@@ -4,66 +4,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
 
 import pytest
 
 import instance
+from clock import Clock
 from test_tree import Log, last_size
-
-# The service's clock, set off by as many seconds as an environment variable
-# says: the log has to have records of months ago.
-CLOCK = r'''
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <stdlib.h>
-#include <sys/time.h>
-#include <time.h>
-
-static long offset(void)
-{
-	const char *value = getenv("TEST_CLOCK_OFFSET");
-
-	return value == NULL ? 0 : atol(value);
-}
-
-int gettimeofday(struct timeval *tv, void *tz)
-{
-	struct timespec ts;
-	int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
-	int ret = real(CLOCK_REALTIME, &ts);
-
-	(void)tz;
-	tv->tv_sec = ts.tv_sec + offset();
-	tv->tv_usec = ts.tv_nsec / 1000;
-	return ret;
-}
-
-int clock_gettime(clockid_t id, struct timespec *ts)
-{
-	int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
-	int ret = real(id, ts);
-
-	if (id == CLOCK_REALTIME)
-		ts->tv_sec += offset();
-	return ret;
-}
-
-time_t time(time_t *when)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	if (when != NULL)
-		*when = ts.tv_sec;
-	return ts.tv_sec;
-}
-'''
-WRAPPER = '''#!/bin/sh
-read -r TEST_CLOCK_OFFSET < %(dir)s/offset
-export TEST_CLOCK_OFFSET LD_PRELOAD=%(dir)s/clock.so
-exec %(service)s
-'''
 
 
 class OldLog(Log):
@@ -71,34 +17,21 @@ class OldLog(Log):
 
     def __init__(self, folder):
         super().__init__(folder)
-        self.clock = os.path.join(self.server.dir, 'clock')
-        os.mkdir(self.clock, 0o755)
-        with open(os.path.join(self.clock, 'clock.c'), 'w') as f:
-            f.write(CLOCK)
-        subprocess.run(['cc', '-shared', '-fPIC', '-o', os.path.join(self.clock, 'clock.so'),
-                        os.path.join(self.clock, 'clock.c'), '-ldl'], check=True)
-        with open(os.path.join(self.server.dir, 'dovecot.conf')) as f:
-            service = re.search(r'executable = (\S+/team)$', f.read(), re.M).group(1)
-        wrapper = os.path.join(self.clock, 'service')
-        with open(wrapper, 'w') as f:
-            f.write(WRAPPER % {'dir': self.clock, 'service': service})
-        os.chmod(wrapper, 0o755)
+        self.clock = Clock(self.server)
         self.go_to(-430)
         self.server.stop()
         # what was recorded at the right time would stand before what is older
         shutil.rmtree(os.path.join(self.server.dir, 'postgresql'), ignore_errors=True)
         shutil.rmtree(os.path.join(self.server.dir, 'journal'), ignore_errors=True)
-        self.server.settings('team_checkpoint_interval = 1s\n'
-                             'service team {\n  executable = %s\n}\n' % wrapper)
+        self.server.settings('team_checkpoint_interval = 1s\n' + self.clock.settings)
         self.server.start()
 
     def go_to(self, days):
-        with open(os.path.join(self.clock, 'offset'), 'w') as f:
-            f.write('%d\n' % (days * 86400))
+        self.clock.set(days * 86400)
 
     def travel(self, days):
-        self.go_to(days)
         self.server.stop()
+        self.go_to(days)
         self.server.start()
 
     def retain(self, *args, database=None):
