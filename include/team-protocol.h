@@ -211,13 +211,13 @@
      OK <id>
    [admin] QUERY <id> <sid> <name> <key=value>...
      Runs one of the auditors' queries, one at a time for a connection:
-       audit-search  keys of team.audit_search's filter, and limit
+       audit-search  keys of team.audit_search's filter, and limit (0 = all)
        audit-show    message_id
        claims        mailbox (optional)
        audit-nodes   the nodes that write the log
        audit-notes   node, after: what the node signed
-       audit-export  node, after, limit: records with all that their leaves
-                     are made of
+       audit-export  node, after, limit (0 = all): records with all that
+                     their leaves are made of
        audit-leaves  node, after: hashes of the leaves of dropped records
        flags         colleague, mailbox (empty: all): the private flags
        flags-mailboxes  the mailboxes that PostgreSQL knows
@@ -225,7 +225,8 @@
      D <id> row <value>...       NULL is sent as an empty field
      OK <id> <rows>
      The query itself is recorded (action=query, d.query, d.rows), also when
-     it fails or the client goes away before its end. */
+     it fails or the client goes away before its end; but for audit-nodes,
+     audit-notes and audit-leaves, which tell nothing about anybody. */
 
 #define TEAM_PROTOCOL_MAJOR 1
 #define TEAM_PROTOCOL_MINOR 0

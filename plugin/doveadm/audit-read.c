@@ -12,10 +12,6 @@
 
 #include <stdlib.h>
 
-/* Records asked for at once: PostgreSQL has the answer complete before it
-   sends the first. */
-#define READ_RECORDS 50000
-
 struct read_context {
 	pool_t pool;
 	const char *const *columns;
@@ -121,14 +117,17 @@ static bool nodes_row(void *context, const char *const *columns,
 	struct nodes_context *ctx = context;
 	const char *id = audit_row_value(columns, values, "id");
 	const char *name = audit_row_value(columns, values, "name");
+	const char *hwm = audit_row_value(columns, values, "hwm");
 	struct audit_node *node;
 
-	if (id == NULL || name == NULL ||
+	if (id == NULL || name == NULL || hwm == NULL ||
 	    (ctx->only != NULL && strcmp(ctx->only, name) != 0))
 		return TRUE;
 	node = array_append_space(ctx->nodes);
 	node->id = p_strdup(ctx->pool, id);
 	node->name = p_strdup(ctx->pool, name);
+	if (str_to_uint64(hwm, &node->last_seq) < 0)
+		node->last_seq = 0;
 	return TRUE;
 }
 
@@ -155,6 +154,16 @@ int audit_read_nodes(struct doveadm_team *team, const char *only,
 		return -1;
 	}
 	return 0;
+}
+
+uint64_t audit_nodes_records(const ARRAY_TYPE(audit_node) *nodes)
+{
+	const struct audit_node *node;
+	uint64_t count = 0;
+
+	array_foreach(nodes, node)
+		count += node->last_seq;
+	return count;
 }
 
 /* ---- notes ---- */
@@ -206,7 +215,6 @@ struct records_context {
 	audit_record_callback_t *callback;
 	void *context;
 	const char *const *columns, *const *values;
-	uint64_t last_seq;
 };
 
 static const char *records_column(const char *name, void *context)
@@ -227,8 +235,6 @@ static bool records_row(void *context, const char *const *columns,
 	ctx->columns = columns;
 	ctx->values = values;
 	(void)team_export_from_row(&exp, records_column, ctx, &error);
-	if (exp.seq > ctx->last_seq)
-		ctx->last_seq = exp.seq;
 	ret = ctx->callback(&exp, error, ctx->context);
 	free(error);
 	team_export_clear(&exp);
@@ -237,23 +243,22 @@ static bool records_row(void *context, const char *const *columns,
 
 int audit_read_records(struct doveadm_team *team,
 		       const struct audit_node *node, uint64_t after,
-		       audit_record_callback_t *callback, void *context)
+		       uint64_t limit, audit_record_callback_t *callback,
+		       void *context)
 {
 	struct records_context records = {
-		.callback = callback, .context = context, .last_seq = after
+		.callback = callback, .context = context
 	};
 	struct read_context ctx = {
 		.callback = records_row, .context = &records
 	};
-	const char *args[5] = { "audit-export", NULL, NULL, NULL, NULL };
-	int ret;
+	const char *const args[] = {
+		"audit-export", t_strconcat("node=", node->name, NULL),
+		t_strdup_printf("after=%"PRIu64, after),
+		t_strdup_printf("limit=%"PRIu64, limit), NULL
+	};
+	int ret = read_query(team, args, &ctx);
 
-	do T_BEGIN {
-		args[1] = t_strconcat("node=", node->name, NULL);
-		args[2] = t_strdup_printf("after=%"PRIu64, records.last_seq);
-		args[3] = t_strdup_printf("limit=%u", READ_RECORDS);
-		ret = read_query(team, args, &ctx);
-	} T_END; while (ret == 0 && ctx.rows == READ_RECORDS);
 	return ctx.stopped && ctx.error == NULL ? 0 : ret;
 }
 

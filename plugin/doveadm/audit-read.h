@@ -15,6 +15,7 @@ typedef bool audit_record_callback_t(const struct team_export *exp,
 
 struct audit_node {
 	const char *id, *name;
+	uint64_t last_seq;
 };
 ARRAY_DEFINE_TYPE(audit_node, struct audit_node);
 
@@ -23,13 +24,17 @@ ARRAY_DEFINE_TYPE(audit_node, struct audit_node);
 /* The nodes by name, or only the given one. Allocated from team->pool. */
 int audit_read_nodes(struct doveadm_team *team, const char *only,
 		     ARRAY_TYPE(audit_node) *nodes);
+/* How many records the nodes have written. */
+uint64_t audit_nodes_records(const ARRAY_TYPE(audit_node) *nodes);
 /* The node's signed notes, as in the file that the service writes. */
 int audit_read_notes(struct doveadm_team *team, const struct audit_node *node,
 		     string_t *dest);
-/* The node's records after the number, in order. */
+/* The node's records after the number, in order, no more than limit of them (0
+   = all). It is one query: recorded once. */
 int audit_read_records(struct doveadm_team *team,
 		       const struct audit_node *node, uint64_t after,
-		       audit_record_callback_t *callback, void *context);
+		       uint64_t limit, audit_record_callback_t *callback,
+		       void *context);
 
 /* The leaves of the node's records that retention dropped, those after the
    number, in order. */

@@ -161,10 +161,9 @@ param_add_limit(struct doveadm_cmd_context *cctx,
 
 	*limit_r = AUDIT_DEFAULT_LIMIT;
 	if (doveadm_cmd_param_str(cctx, "limit", &value) &&
-	    (str_to_uint(value, limit_r) < 0 || *limit_r == 0 ||
-	     *limit_r > INT_MAX)) {
+	    str_to_uint(value, limit_r) < 0) {
 		doveadm_team_usage_error("--limit: '%s' isn't a number of rows "
-			"between 1 and %d", value, INT_MAX);
+			"(0 for all)", value);
 		return -1;
 	}
 	arg = t_strdup_printf("limit=%u", *limit_r);
@@ -205,7 +204,8 @@ static void cmd_team_audit_search(struct doveadm_cmd_context *cctx)
 	    doveadm_team_connect(cctx, AUDIT_TIMEOUT_MSECS, &team) < 0)
 		return;
 	if (doveadm_team_query(team, "audit-search", array_front(&args),
-			       &search_view, &rows) == 0 && rows >= limit) {
+			       &search_view, &rows) == 0 &&
+	    limit > 0 && rows >= limit) {
 		if (!doveadm_cmd_param_str(cctx, "order", &order))
 			order = "desc";
 		i_warning("Only the %s %u rows are shown: there may be more "

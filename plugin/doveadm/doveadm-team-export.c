@@ -7,20 +7,20 @@
 #include "str.h"
 #include "strnum.h"
 #include "audit-format.h"
+#include "audit-progress.h"
 #include "audit-read.h"
+#include "audit-resume.h"
 #include "doveadm-team.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define EXPORT_TIMEOUT_MSECS (5*60*1000)
-/* More than the longest line. */
-#define RESUME_TAIL_SIZE (4*1024*1024)
 
 struct export_context {
 	enum audit_format format;
 	FILE *file;
-	uint64_t records;
+	struct audit_progress progress;
 	bool failed;
 };
 
@@ -40,7 +40,7 @@ static bool export_record(const struct team_export *exp, const char *error,
 	T_BEGIN {
 		audit_format_record(ctx->format, exp, ctx->file);
 	} T_END;
-	ctx->records++;
+	audit_progress_add(&ctx->progress);
 	if (ferror(ctx->file) != 0) {
 		ctx->failed = TRUE;
 		return FALSE;
@@ -55,62 +55,6 @@ static int export_fail_write(const char *path)
 	return -1;
 }
 
-/* Finds the last complete line, cuts off what follows it and tells the number
-   of its record; 0 if the file is empty. */
-static int resume_file(FILE *file, const char *path, const char *node,
-		       uint64_t *seq_r)
-{
-	struct team_export exp;
-	struct stat st;
-	char *buf, *line, *error;
-	off_t offset;
-	size_t size;
-	int ret = -1;
-
-	*seq_r = 0;
-	if (fstat(fileno(file), &st) < 0)
-		return export_fail_write(path);
-	offset = st.st_size < RESUME_TAIL_SIZE ? 0 :
-		st.st_size - RESUME_TAIL_SIZE;
-	buf = i_malloc(RESUME_TAIL_SIZE + 1);
-	if (fseeko(file, offset, SEEK_SET) < 0) {
-		i_free(buf);
-		return export_fail_write(path);
-	}
-	size = fread(buf, 1, RESUME_TAIL_SIZE, file);
-	while (size > 0 && buf[size-1] != '\n')
-		size--;
-	if (ftruncate(fileno(file), offset + size) < 0) {
-		i_free(buf);
-		return export_fail_write(path);
-	}
-	(void)fseeko(file, 0, SEEK_END);
-	if (size == 0) {
-		i_free(buf);
-		return 0;
-	}
-	buf[size-1] = '\0';
-	line = strrchr(buf, '\n');
-	line = line == NULL ? buf : line + 1;
-	if (team_export_from_json(&exp, line, &error) < 0) {
-		i_error("%s can't be resumed: its last line is no record: %s",
-			path, error);
-		free(error);
-	} else {
-		*seq_r = exp.seq;
-		ret = strcmp(exp.node, node) == 0 ? 0 : -1;
-		if (ret < 0) {
-			i_error("%s can't be resumed: it ends with a record "
-				"of %s, not %s", path, exp.node, node);
-		}
-		team_export_clear(&exp);
-	}
-	i_free(buf);
-	if (ret < 0)
-		doveadm_exit_code = EX_DATAERR;
-	return ret;
-}
-
 static int
 export_nodes(struct doveadm_team *team, const ARRAY_TYPE(audit_node) *nodes,
 	     uint64_t after, struct export_context *ctx)
@@ -118,7 +62,7 @@ export_nodes(struct doveadm_team *team, const ARRAY_TYPE(audit_node) *nodes,
 	const struct audit_node *node;
 
 	array_foreach(nodes, node) {
-		if (audit_read_records(team, node, after, export_record,
+		if (audit_read_records(team, node, after, 0, export_record,
 				       ctx) < 0)
 			return -1;
 		if (ctx->failed)
@@ -132,13 +76,12 @@ static int export_open(struct doveadm_cmd_context *cctx,
 		       struct export_context *ctx, uint64_t *after)
 {
 	const struct audit_node *node = array_front(nodes);
-	bool resume = FALSE;
+	bool resume = FALSE, empty = TRUE;
 
 	(void)doveadm_cmd_param_bool(cctx, "resume", &resume);
-	if (resume && (path == NULL || array_count(nodes) > 1 ||
-		       ctx->format != AUDIT_FORMAT_JSONL)) {
-		doveadm_team_usage_error("--resume needs --output, the format "
-			"jsonl and, if there are several nodes, --node");
+	if (resume && (path == NULL || array_count(nodes) > 1)) {
+		doveadm_team_usage_error("--resume needs --output and, if "
+			"there are several nodes, --node");
 		return -1;
 	}
 	if (path == NULL) {
@@ -151,9 +94,11 @@ static int export_open(struct doveadm_cmd_context *cctx,
 	ctx->file = fopen(path, resume ? "a+" : "w");
 	if (ctx->file == NULL)
 		return export_fail_write(path);
-	if (resume)
-		return resume_file(ctx->file, path, node->name, after);
-	audit_format_header(ctx->format, ctx->file);
+	if (resume && audit_resume(ctx->file, path, ctx->format, node->name,
+				   after, &empty) < 0)
+		return -1;
+	if (empty)
+		audit_format_header(ctx->format, ctx->file);
 	return 0;
 }
 
@@ -170,13 +115,16 @@ static void export_run(struct doveadm_cmd_context *cctx,
 	if (audit_read_nodes(team, only, &nodes) < 0)
 		return;
 	if (export_open(cctx, &nodes, path, &ctx, &after) == 0) {
+		audit_progress_init(&ctx.progress, audit_nodes_records(&nodes) -
+				    I_MIN(after, audit_nodes_records(&nodes)));
 		(void)export_nodes(team, &nodes, after, &ctx);
+		audit_progress_deinit(&ctx.progress);
 		if (fflush(ctx.file) != 0 || ctx.failed ||
 		    (path != NULL && fsync(fileno(ctx.file)) < 0))
 			(void)export_fail_write(path == NULL ? "stdout" : path);
 	}
 	if (path != NULL && ctx.file != NULL) {
-		i_info("%"PRIu64" records written to %s", ctx.records, path);
+		i_info("%"PRIu64" records written to %s", ctx.progress.done, path);
 		fclose(ctx.file);
 	}
 }

@@ -154,7 +154,19 @@ prove_record(const struct team_export *exp, const char *error, void *context)
 	}
 	team_prover_leaf(&ctx->prover, &leaf);
 	ctx->next_seq++;
-	return ctx->next_seq < ctx->st.first + ctx->st.size;
+	return TRUE;
+}
+
+static int prove_records(struct doveadm_team *team,
+			 const struct audit_node *node,
+			 struct prove_context *ctx)
+{
+	uint64_t end = ctx->st.first + ctx->st.size;
+
+	if (ctx->next_seq == end)
+		return 0;
+	return audit_read_records(team, node, ctx->next_seq - 1,
+				  end - ctx->next_seq, prove_record, ctx);
 }
 
 static int prove_write(const char *path, const char *text)
@@ -231,9 +243,7 @@ static void prove_run(struct doveadm_cmd_context *cctx,
 		    prove_begin(ctx) == 0 &&
 		    audit_read_leaves(team, node, ctx->st.first - 1, prove_leaf,
 				      ctx) == 0 &&
-		    (ctx->next_seq - ctx->st.first >= ctx->st.size ||
-		     audit_read_records(team, node, ctx->next_seq - 1,
-					prove_record, ctx) == 0))
+		    prove_records(team, node, ctx) == 0)
 			(void)prove_end(ctx, path);
 	}
 	free(ctx->record);

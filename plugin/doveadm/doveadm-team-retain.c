@@ -137,7 +137,7 @@ static int retain_check(struct retain_context *ctx)
 	if (audit_trust_load(ctx->cctx, ctx->team, ctx->node, ctx->verify,
 			     NULL) < 0 ||
 	    audit_read_nodes(ctx->team, ctx->node, &nodes) < 0 ||
-	    audit_read_records(ctx->team, array_front(&nodes), 0,
+	    audit_read_records(ctx->team, array_front(&nodes), 0, 0,
 			       retain_record, ctx) < 0)
 		return -1;
 	if (ctx->bad) {

@@ -6,35 +6,19 @@
 #include "array.h"
 #include "str.h"
 #include "verify.h"
+#include "audit-progress.h"
 #include "audit-read.h"
 #include "audit-trust.h"
 #include "doveadm-team.h"
 
 #include <time.h>
-#include <unistd.h>
 
 #define VERIFY_TIMEOUT_MSECS (5*60*1000)
-#define PROGRESS_RECORDS 8192
 
 struct verify_context {
 	struct team_verify *verify;
-	uint64_t records;
-	struct timespec start;
+	struct audit_progress progress;
 };
-
-static void verify_progress(struct verify_context *ctx, bool end)
-{
-	struct timespec now;
-	double secs;
-
-	if (isatty(STDERR_FILENO) == 0)
-		return;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	secs = (double)(now.tv_sec - ctx->start.tv_sec) +
-		(double)(now.tv_nsec - ctx->start.tv_nsec) / 1e9;
-	fprintf(stderr, "\r%"PRIu64" records, %.0f a second%s", ctx->records,
-		secs > 0 ? ctx->records / secs : 0, end ? "\n" : "");
-}
 
 static bool
 verify_record(const struct team_export *exp, const char *error, void *context)
@@ -47,8 +31,7 @@ verify_record(const struct team_export *exp, const char *error, void *context)
 		team_verify_bad_record(ctx->verify, exp->node, exp->seq,
 				       error);
 	}
-	if (++ctx->records % PROGRESS_RECORDS == 0)
-		verify_progress(ctx, FALSE);
+	audit_progress_add(&ctx->progress);
 	return TRUE;
 }
 
@@ -63,8 +46,6 @@ static void verify_end(struct verify_context *ctx)
 	struct team_verify_stats stats;
 	enum team_verdict verdict;
 
-	if (ctx->records >= PROGRESS_RECORDS)
-		verify_progress(ctx, TRUE);
 	verdict = team_verify_finish(ctx->verify, &stats);
 	if (stats.dropped > 0) {
 		printf("%"PRIu64" records were dropped by retention, as the "
@@ -108,7 +89,7 @@ static void verify_end(struct verify_context *ctx)
 static void
 verify_run(struct doveadm_cmd_context *cctx, struct doveadm_team *team)
 {
-	struct verify_context ctx = { .records = 0 };
+	struct verify_context ctx;
 	ARRAY_TYPE(audit_node) nodes;
 	const struct audit_node *node;
 	const char *only = NULL;
@@ -119,14 +100,15 @@ verify_run(struct doveadm_cmd_context *cctx, struct doveadm_team *team)
 	ret = audit_trust_load(cctx, team, only, ctx.verify, NULL);
 	if (ret == 0)
 		ret = audit_read_nodes(team, only, &nodes);
-	clock_gettime(CLOCK_MONOTONIC, &ctx.start);
 	if (ret == 0) {
+		audit_progress_init(&ctx.progress, audit_nodes_records(&nodes));
 		array_foreach(&nodes, node) {
-			ret = audit_read_records(team, node, 0, verify_record,
-						 &ctx);
+			ret = audit_read_records(team, node, 0, 0,
+						 verify_record, &ctx);
 			if (ret < 0)
 				break;
 		}
+		audit_progress_deinit(&ctx.progress);
 	}
 	if (ret == 0)
 		verify_end(&ctx);

@@ -18,17 +18,52 @@
 
 #define QUERY_LIMIT_DEFAULT "1000"
 #define QUERY_PARAMS_MAX 3
+/* Rows that are asked for at once, when there may be many. */
+#define QUERY_PAGE_ROWS 5000
+
+enum query_pages {
+	QUERY_PAGES_NONE,
+	/* the second parameter goes on behind a record's number, the third is
+	   the page's size */
+	QUERY_PAGES_RECORDS,
+	/* the first parameter is a filter whose "after" goes on behind a
+	   record, the second the page's size */
+	QUERY_PAGES_SEARCH
+};
+
+struct query_statement {
+	const char *sql, *params[QUERY_PARAMS_MAX];
+	unsigned int params_count;
+	enum query_pages pages;
+	/* rows in all, 0 = all that there are */
+	uint64_t limit;
+};
 
 struct client_query {
 	struct client *client;
 	uint64_t id, rows;
 	struct query *query;
-	/* until it's over: the record, complete but for how it ended */
+	enum query_pages pages;
+	uint64_t limit;
+	/* of this page */
+	unsigned int page_rows, page_size;
+	/* where at, seq and node stand, and what the last row has there */
+	int position_columns[3];
+	char *position[3];
+	/* QUERY_PAGES_SEARCH: the filter, its closing brace missing */
+	char *filter;
+	/* until it's over: the record, complete but for how it ended; NULL if
+	   it isn't recorded */
 	struct team_record *record;
 };
 
 static void client_query_free(struct client_query *cquery)
 {
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(cquery->position); i++)
+		i_free(cquery->position[i]);
+	i_free(cquery->filter);
 	team_record_free(&cquery->record);
 	client_request_end(cquery->client);
 	i_free(cquery);
@@ -56,6 +91,11 @@ static void query_journal(struct client_query *cquery, const char *error,
 	struct journal *journal = cquery->client->service->journal;
 	struct journal_entry entry;
 
+	if (cquery->record == NULL) {
+		if (callback != NULL)
+			callback(NULL, cquery);
+		return;
+	}
 	i_zero(&entry);
 	entry.type = JOURNAL_ENTRY_RECORDS;
 	entry.at = journal_now(journal);
@@ -72,13 +112,34 @@ static void query_journal(struct client_query *cquery, const char *error,
 
 static void query_columns(void *context, const char *const *names)
 {
+	static const char *const position[] = { "at", "seq", "node" };
 	struct client_query *cquery = context;
-	unsigned int count = str_array_length(names);
+	unsigned int i, j, count = str_array_length(names);
 	const char **fields = t_new(const char *, count + 2);
 
+	for (i = 0; i < N_ELEMENTS(position); i++) {
+		for (j = 0; j < count; j++) {
+			if (strcmp(names[j], position[i]) == 0)
+				cquery->position_columns[i] = j;
+		}
+	}
 	fields[0] = "columns";
 	memcpy(fields + 1, names, count * sizeof(*names));
 	client_send_data(cquery->client, cquery->id, fields);
+}
+
+static void query_note_position(struct client_query *cquery,
+				const char *const *values)
+{
+	unsigned int i;
+
+	if (cquery->pages == QUERY_PAGES_NONE)
+		return;
+	for (i = 0; i < N_ELEMENTS(cquery->position); i++) {
+		i_free(cquery->position[i]);
+		cquery->position[i] =
+			i_strdup(values[cquery->position_columns[i]]);
+	}
 }
 
 static bool query_row(void *context, const char *const *values)
@@ -87,6 +148,11 @@ static bool query_row(void *context, const char *const *values)
 	unsigned int count = str_array_length(values);
 	const char **fields = t_new(const char *, count + 2);
 
+	/* a search's page may have some more: its last record is complete */
+	if (cquery->limit != 0 && cquery->rows == cquery->limit)
+		return TRUE;
+	if (++cquery->page_rows >= cquery->page_size)
+		query_note_position(cquery, values);
 	fields[0] = "row";
 	memcpy(fields + 1, values, count * sizeof(*values));
 	client_send_data(cquery->client, cquery->id, fields);
@@ -106,6 +172,46 @@ static void query_done(void *context, const char *error, enum pg_action action)
 	query_journal(cquery, error, NULL);
 	client_send_pg_error(cquery->client, cquery->id, action, error);
 	client_query_free(cquery);
+}
+
+static unsigned int query_page_size(const struct client_query *cquery)
+{
+	return cquery->limit == 0 ? QUERY_PAGE_ROWS :
+		I_MIN(cquery->limit - cquery->rows, QUERY_PAGE_ROWS);
+}
+
+static bool query_more(void *context, char **params)
+{
+	struct client_query *cquery = context;
+	unsigned int size;
+	string_t *after;
+
+	if (cquery->pages == QUERY_PAGES_NONE ||
+	    cquery->page_rows < cquery->page_size ||
+	    (cquery->limit != 0 && cquery->rows == cquery->limit))
+		return FALSE;
+	if (cquery->pages == QUERY_PAGES_RECORDS) {
+		i_free(params[1]);
+		params[1] = i_strdup(cquery->position[1]);
+	} else {
+		after = t_str_new(256);
+		str_append(after, cquery->filter);
+		if (str_len(after) > 1)
+			str_append_c(after, ',');
+		str_append(after, "\"after\":");
+		json_append_string(after, t_strdup_printf("%s|%s|%s",
+			cquery->position[0], cquery->position[1],
+			cquery->position[2]));
+		str_append_c(after, '}');
+		i_free(params[0]);
+		params[0] = i_strdup(str_c(after));
+	}
+	cquery->page_rows = 0;
+	cquery->page_size = query_page_size(cquery);
+	size = cquery->pages == QUERY_PAGES_SEARCH ? 1 : 2;
+	i_free(params[size]);
+	params[size] = i_strdup_printf("%u", cquery->page_size);
+	return TRUE;
 }
 
 static void query_filter(const char *const *fields, const char **filter_r,
@@ -149,112 +255,137 @@ static bool query_values(const char *const *fields, const char *const *keys,
 	return fields[i] == NULL;
 }
 
-/* Finds the statement and its parameters. Returns their number, or -1 with an
-   error. */
-static int query_params(const struct team_request *req, const char **sql_r,
-			const char *params_r[QUERY_PARAMS_MAX],
-			const char **error_r)
-{
-	static const char *const notes_keys[] = { "node", "after", NULL };
-	static const char *const export_keys[] = {
-		"node", "after", "limit", NULL
-	};
-	static const char *const flags_keys[] = {
-		"colleague", "mailbox", NULL
-	};
-	const char *const *fields = req->fields;
-	unsigned int limit;
+/* Statements that take the values of certain keys, in their order. */
+static const struct {
+	const char *name, *sql, *keys[QUERY_PARAMS_MAX + 1];
+} plain_queries[] = {
+	{ "audit-show", "SELECT * FROM team.audit_show($1)",
+	  { "message_id", NULL } },
+	{ "claims", "SELECT * FROM team.claims(NULL)", { NULL } },
+	{ "claims", "SELECT * FROM team.claims($1)", { "mailbox", NULL } },
+	{ "audit-nodes", "SELECT * FROM team.export_nodes()", { NULL } },
+	{ "audit-notes", "SELECT * FROM team.export_notes($1, $2)",
+	  { "node", "after", NULL } },
+	{ "audit-leaves", "SELECT * FROM team.export_leaves($1, $2)",
+	  { "node", "after", NULL } },
+	{ "audit-export", "SELECT * FROM team.export_records($1, $2, $3)",
+	  { "node", "after", "limit", NULL } },
+	{ "flags", "SELECT * FROM team.flags($1, $2)",
+	  { "colleague", "mailbox", NULL } },
+	{ "flags-mailboxes", "SELECT * FROM team.flags_mailboxes()", { NULL } },
+};
 
-	params_r[1] = QUERY_LIMIT_DEFAULT;
+static int query_limit(const char *value, struct query_statement *statement,
+		       const char **error_r)
+{
+	if (str_to_uint64(value, &statement->limit) < 0) {
+		*error_r = "invalid limit";
+		return -1;
+	}
+	return 0;
+}
+
+static int query_statement_init(const struct team_request *req,
+				struct query_statement *statement,
+				const char **error_r)
+{
+	const char *limit = QUERY_LIMIT_DEFAULT;
+	unsigned int i;
+
+	i_zero(statement);
 	if (strcmp(req->name, "audit-search") == 0) {
-		*sql_r = "SELECT * FROM team.audit_search($1, $2)";
-		query_filter(fields, &params_r[0], &params_r[1]);
-		if (str_to_uint(params_r[1], &limit) < 0 || limit > INT_MAX) {
-			*error_r = "invalid limit";
-			return -1;
-		}
-		return 2;
+		statement->sql = "SELECT * FROM team.audit_page($1, $2)";
+		statement->params_count = 2;
+		statement->pages = QUERY_PAGES_SEARCH;
+		query_filter(req->fields, &statement->params[0], &limit);
+		return query_limit(limit, statement, error_r);
 	}
-	if (strcmp(req->name, "audit-show") == 0 && fields[0] != NULL &&
-	    strncmp(fields[0], "message_id=", 11) == 0 && fields[1] == NULL) {
-		*sql_r = "SELECT * FROM team.audit_show($1)";
-		params_r[0] = fields[0] + 11;
-		return 1;
-	}
-	if (strcmp(req->name, "claims") == 0 &&
-	    (fields[0] == NULL ||
-	     (strncmp(fields[0], "mailbox=", 8) == 0 && fields[1] == NULL))) {
-		*sql_r = "SELECT * FROM team.claims($1)";
-		params_r[0] = fields[0] == NULL ? NULL : fields[0] + 8;
-		return 1;
-	}
-	if (strcmp(req->name, "audit-nodes") == 0 && fields[0] == NULL) {
-		*sql_r = "SELECT * FROM team.export_nodes()";
-		return 0;
-	}
-	if (strcmp(req->name, "audit-notes") == 0 &&
-	    query_values(fields, notes_keys, params_r)) {
-		*sql_r = "SELECT * FROM team.export_notes($1, $2)";
-		return 2;
-	}
-	if (strcmp(req->name, "audit-export") == 0 &&
-	    query_values(fields, export_keys, params_r)) {
-		*sql_r = "SELECT * FROM team.export_records($1, $2, $3)";
-		return 3;
-	}
-	if (strcmp(req->name, "audit-leaves") == 0 &&
-	    query_values(fields, notes_keys, params_r)) {
-		*sql_r = "SELECT * FROM team.export_leaves($1, $2)";
-		return 2;
-	}
-	if (strcmp(req->name, "flags") == 0 &&
-	    query_values(fields, flags_keys, params_r)) {
-		*sql_r = "SELECT * FROM team.flags($1, $2)";
-		return 2;
-	}
-	if (strcmp(req->name, "flags-mailboxes") == 0 && fields[0] == NULL) {
-		*sql_r = "SELECT * FROM team.flags_mailboxes()";
-		return 0;
+	for (i = 0; i < N_ELEMENTS(plain_queries); i++) {
+		if (strcmp(req->name, plain_queries[i].name) != 0 ||
+		    !query_values(req->fields, plain_queries[i].keys,
+				  statement->params))
+			continue;
+		statement->sql = plain_queries[i].sql;
+		statement->params_count =
+			str_array_length(plain_queries[i].keys);
+		if (strcmp(req->name, "audit-export") != 0)
+			return 0;
+		statement->pages = QUERY_PAGES_RECORDS;
+		return query_limit(statement->params[2], statement, error_r);
 	}
 	*error_r = "unknown query, or its arguments are wrong";
 	return -1;
 }
 
+/* What tells nothing about anybody needn't be recorded. */
+static bool query_is_recorded(const char *name)
+{
+	static const char *const others[] = {
+		"audit-nodes", "audit-notes", "audit-leaves", NULL
+	};
+
+	return !str_array_find(others, name);
+}
+
 static const struct query_callbacks query_callbacks = {
 	.columns = query_columns,
 	.row = query_row,
+	.more = query_more,
 	.done = query_done,
 };
+
+static struct client_query *
+client_query_new(struct client *client, struct session *session,
+		 const struct team_request *req,
+		 const struct query_statement *statement)
+{
+	struct client_query *cquery = i_new(struct client_query, 1);
+	const char *filter = statement->params[0];
+
+	cquery->client = client;
+	cquery->id = req->id;
+	cquery->pages = statement->pages;
+	cquery->limit = statement->limit;
+	if (cquery->pages == QUERY_PAGES_SEARCH)
+		cquery->filter = i_strndup(filter, strlen(filter) - 1);
+	if (query_is_recorded(req->name)) {
+		cquery->record = service_record_new(client->service, "query",
+						    "ok", session);
+		service_record_set(cquery->record, "d.query", t_strconcat(
+			req->name, req->fields[0] == NULL ? "" : " ",
+			t_strarray_join(req->fields, " "), NULL));
+	}
+	return cquery;
+}
 
 void command_query(struct client *client, struct session *session,
 		   const struct team_request *req)
 {
+	struct query_statement statement;
 	struct client_query *cquery;
-	const char *sql, *error, *params[QUERY_PARAMS_MAX];
-	int count;
+	const char *error;
 
 	if (client->query != NULL) {
 		client_send_no(client, req->id, TEAM_CODE_INVALID,
 			       "another query is running");
 		return;
 	}
-	count = query_params(req, &sql, params, &error);
-	if (count < 0) {
+	if (query_statement_init(req, &statement, &error) < 0) {
 		client_send_no(client, req->id, TEAM_CODE_INVALID, error);
 		return;
 	}
-	cquery = i_new(struct client_query, 1);
-	cquery->client = client;
-	cquery->id = req->id;
-	cquery->record = service_record_new(client->service, "query", "ok",
-					    session);
-	service_record_set(cquery->record, "d.query", t_strconcat(req->name,
-		req->fields[0] == NULL ? "" : " ",
-		t_strarray_join(req->fields, " "), NULL));
+	cquery = client_query_new(client, session, req, &statement);
+	if (cquery->pages != QUERY_PAGES_NONE) {
+		cquery->page_size = query_page_size(cquery);
+		statement.params[statement.params_count - 1] =
+			t_strdup_printf("%u", cquery->page_size);
+	}
 	client_request_begin(client);
 	client->query = cquery;
-	cquery->query = query_init(client->service->set->team_database, sql,
-				   params, count, &query_callbacks, cquery);
+	cquery->query = query_init(client->service->set->team_database,
+				   statement.sql, statement.params,
+				   statement.params_count, &query_callbacks,
+				   cquery);
 }
 
 void command_query_abort(struct client *client)

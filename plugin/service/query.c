@@ -31,6 +31,10 @@ struct query {
 	char *sql, **params;
 	unsigned int params_count;
 	bool columns_sent, paused;
+	/* what was answered, as a whole: PostgreSQL needn't wait, nor run out of
+	   time, while nobody takes the rows */
+	PGresult *result;
+	int next_row;
 
 	struct query_callbacks callbacks;
 	void *context;
@@ -62,6 +66,7 @@ static void query_free(struct query *query)
 
 	query_unwatch(query);
 	timeout_remove(&query->to);
+	PQclear(query->result);
 	if (query->pg != NULL)
 		PQfinish(query->pg);
 	for (i = 0; i < query->params_count; i++)
@@ -126,8 +131,7 @@ static int query_send(struct query *query)
 	query->state = QUERY_STATE_ROWS;
 	return PQsendQueryParams(query->pg, query->sql, query->params_count,
 				 NULL, (const char *const *)query->params,
-				 NULL, NULL, 0) == 0 ||
-		PQsetSingleRowMode(query->pg) == 0 ? -1 : 0;
+				 NULL, NULL, 0) == 0 ? -1 : 0;
 }
 
 static void query_columns(struct query *query, const PGresult *result)
@@ -144,31 +148,44 @@ static void query_columns(struct query *query, const PGresult *result)
 	query->callbacks.columns(query->context, names);
 }
 
-static void query_row(struct query *query, const PGresult *result)
+static void query_row(struct query *query)
 {
-	int i, count = PQnfields(result);
+	int i, count = PQnfields(query->result);
 	const char **values = t_new(const char *, count + 1);
 
 	for (i = 0; i < count; i++)
-		values[i] = PQgetvalue(result, 0, i);
+		values[i] = PQgetvalue(query->result, query->next_row, i);
+	query->next_row++;
 	if (!query->callbacks.row(query->context, values))
 		query->paused = TRUE;
 }
 
-/* Returns FALSE if the query is over. */
+static void query_rows(struct query *query)
+{
+	while (!query->paused && query->next_row < PQntuples(query->result)) {
+		T_BEGIN {
+			query_row(query);
+		} T_END;
+	}
+	if (!query->paused) {
+		PQclear(query->result);
+		query->result = NULL;
+	}
+}
+
+/* Returns FALSE if the query is over. Keeps the result if it has rows. */
 static bool query_result(struct query *query, PGresult *result)
 {
 	const char *error, *sqlstate;
 
 	switch (PQresultStatus(result)) {
 	case PGRES_COMMAND_OK:
-		return TRUE;
-	case PGRES_SINGLE_TUPLE:
-		query_columns(query, result);
-		query_row(query, result);
+		PQclear(result);
 		return TRUE;
 	case PGRES_TUPLES_OK:
 		query_columns(query, result);
+		query->result = result;
+		query->next_row = 0;
 		return TRUE;
 	default:
 		error = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -176,6 +193,7 @@ static bool query_result(struct query *query, PGresult *result)
 		query_done(query, error != NULL ? error :
 			   pg_error_text(PQresultErrorMessage(result)),
 			   sqlstate);
+		PQclear(result);
 		return FALSE;
 	}
 }
@@ -185,9 +203,21 @@ static void query_results(struct query *query)
 	PGresult *result;
 	bool more;
 
-	while (!query->paused && PQisBusy(query->pg) == 0) {
+	for (;;) {
+		if (query->result != NULL)
+			query_rows(query);
+		if (query->paused || PQisBusy(query->pg) != 0)
+			break;
 		result = PQgetResult(query->pg);
 		if (result == NULL && query->state == QUERY_STATE_SETUP) {
+			if (query_send(query) < 0) {
+				query_failed(query);
+				return;
+			}
+			continue;
+		}
+		if (result == NULL && query->callbacks.more != NULL &&
+		    query->callbacks.more(query->context, query->params)) {
 			if (query_send(query) < 0) {
 				query_failed(query);
 				return;
@@ -201,17 +231,19 @@ static void query_results(struct query *query)
 		T_BEGIN {
 			more = query_result(query, result);
 		} T_END;
-		PQclear(result);
 		if (!more)
 			return;
 	}
-	if (query->paused)
+	if (query->paused) {
 		io_remove(&query->io);
+		timeout_remove(&query->to);
+	}
 }
 
 static void query_input(struct query *query)
 {
-	timeout_reset(query->to);
+	if (query->to != NULL)
+		timeout_reset(query->to);
 	if (PQconsumeInput(query->pg) == 0) {
 		query_failed(query);
 		return;
@@ -224,7 +256,7 @@ void query_continue(struct query *query)
 	if (!query->paused)
 		return;
 	query->paused = FALSE;
-	timeout_reset(query->to);
+	query->to = timeout_add(QUERY_TIMEOUT_MSECS, query_timeout, query);
 	if (query->io == NULL &&
 	    query_watch(query, IO_READ, query_input) < 0) {
 		query_failed(query);

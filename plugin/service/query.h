@@ -3,8 +3,8 @@
 #define TEAM_QUERY_H
 
 /* An auditor's query on a connection of its own, so that claims never wait
-   behind it. Rows are handed on one by one: whatever the size of the answer,
-   the memory needed is a row's. */
+   behind it. A statement's rows are kept until they are taken: long answers are asked for
+   in pages. */
 
 #include "pg-error.h"
 
@@ -15,6 +15,9 @@ struct query_callbacks {
 	void (*columns)(void *context, const char *const *names);
 	/* Returns FALSE if no more rows are wanted before query_continue(). */
 	bool (*row)(void *context, const char *const *values);
+	/* The statement is over: returns TRUE to run it again with params, which
+	   may be changed then (allocated with i_malloc()). May be NULL. */
+	bool (*more)(void *context, char **params);
 	/* error is NULL if it was answered completely. The query is gone
 	   then. */
 	void (*done)(void *context, const char *error, enum pg_action action);

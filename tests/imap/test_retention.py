@@ -178,7 +178,7 @@ def test_proofs_across_the_cut(old):
     size = last_size(first_notes)
     assert size < first
     old.server.doveadm('team', 'audit', 'prove', '--consistency', str(size),
-                       '--output', proof)
+                       '--checkpoints', old.checkpoints, '--output', proof)
     code, text = old.verify('consistency', '--key', old.key, first_notes, old.checkpoints, proof)
     assert code == 0, text
     result = old.server.doveadm('team', 'audit', 'prove', '--record', '3', check=False)

@@ -296,16 +296,81 @@ def test_formats(log):
     assert first['@timestamp'].endswith('Z') and first['source.ip'] == '127.0.0.1'
 
 
-def test_resume(log):
-    part = log.path('part.jsonl')
-    with open(part, 'w') as f:
-        f.write('\n'.join(log.lines[:10]) + '\n' + log.lines[10][:40])
-    log.server.doveadm('team', 'audit', 'export', '--output', part, '--resume')
-    with open(part) as f:
-        lines = f.read().splitlines()
-    assert lines[:len(log.lines)] == log.lines
-    assert log.verify('log', '--key', log.key, '--checkpoints', log.checkpoints,
-                      part)[0] == 0
+@pytest.mark.parametrize('file_format', ['jsonl', 'csv', 'ecs'])
+@pytest.mark.parametrize('cut', [0, 30, 0.5, -1])
+def test_resume(log, file_format, cut):
+    """A file that was broken off anywhere becomes the whole one."""
+    log.take()
+    whole, part = log.path('whole.' + file_format), log.path('part.' + file_format)
+    log.server.doveadm('team', 'audit', 'export', '--format', file_format, '--output', whole)
+    with open(whole, 'rb') as f:
+        data = f.read()
+    end = int(len(data) * cut) if isinstance(cut, float) else cut
+    with open(part, 'wb') as f:
+        f.write(data[:end])
+    log.server.doveadm('team', 'audit', 'export', '--format', file_format, '--output', part,
+                       '--resume')
+    with open(part, 'rb') as f:
+        resumed = f.read()
+    # what was recorded meanwhile stands behind it
+    assert resumed.startswith(data)
+    if file_format == 'jsonl':
+        code, text = log.verify('log', '--key', log.key, '--checkpoints', log.checkpoints, part)
+        assert code == 0, text
+
+
+def test_resume_of_something_else(log):
+    other = log.path('other')
+    for text, file_format in (('a,b,c\r\n1,2,3\r\n', 'csv'), ('{"node":"x","seq":1}\n', 'jsonl'),
+                              ('{"host.name":"x","event.sequence":1}\n', 'ecs'), ('x\n', 'jsonl')):
+        with open(other, 'w', newline='') as f:
+            f.write(text)
+        result = log.server.doveadm('team', 'audit', 'export', '--format', file_format, '--output',
+                                    other, '--resume', check=False)
+        assert result.returncode == 65 and "can't be resumed" in result.stderr, result.stderr
+        with open(other, newline='') as f:
+            assert f.read() == text
+
+
+def queries(log):
+    log.server.all_shipped()
+    return [row['detail']['query'] for row in log.server.audit("action = 'query'")]
+
+
+def test_commands_are_recorded_once(log):
+    """Whatever the number of pages; what tells nothing about anybody, not."""
+    before = queries(log)
+    log.server.doveadm('team', 'audit', 'export')
+    log.server.doveadm('team', 'audit', 'search', '--limit', '0')
+    log.server.doveadm('team', 'audit', 'checkpoints')
+    new = queries(log)[len(before):]
+    assert [query.split()[0] for query in new] == ['audit-export', 'audit-search']
+
+
+def test_search_in_pages(log):
+    """More rows than a page has, and records of many messages at its end."""
+    with log.server.login('carol') as carol:
+        carol.command('CREATE Team/Pages')
+        uid = carol.append_one('Team/Pages', b'Subject: x\r\n\r\nx\r\n')
+        carol.select('Team/Pages')
+        # doubles: 1 + 2 + 4 ... 4096 messages
+        for _ in range(12):
+            carol.command('UID COPY %d:* Team/Pages' % uid)
+        carol.command('UID STORE 1:* +FLAGS ($Paged)')
+        carol.logout()
+    log.server.all_shipped()
+
+    def rows(*args):
+        return log.server.doveadm('-f', 'tab', 'team', 'audit', 'search', '--mailbox', 'Team/Pages',
+                                  *args).stdout.splitlines()[1:]
+    every = rows('--limit', '0')
+    assert len(every) >= 2 * 4096
+    assert len(set(every)) == len(every)
+    in_sql = log.server.query("SELECT count(*) FROM team.audit WHERE mailbox = 'Team/Pages'")
+    assert len(every) == in_sql[0][0]
+    for limit in (1, 4999, 5000, 5001, 8000):
+        assert rows('--limit', str(limit)) == every[:limit]
+    assert sorted(rows('--limit', '0', '--order', 'asc')) == sorted(every)
 
 
 # ---- the database is changed by its owner; every test undoes what it did
