@@ -2,6 +2,7 @@
 """PostgreSQL is slow, hangs, has no connection left, or is read-only: work goes on,
 claims are refused in bounded time, and afterwards all is as acknowledged."""
 import os
+import re
 import time
 
 import psycopg2
@@ -10,6 +11,7 @@ import pytest
 import instance
 import pgproxy
 from instance import wait_for
+from node import Node
 from work import TIMEOUT, Worker, mailbox, resources, run_workers
 
 
@@ -171,3 +173,45 @@ def test_read_only(proxied):
         proxied.proxy.command('cut')
         proxied.proxy.command('pass')
     trial.run(fault, end)
+
+
+def test_link_of_one_node_cut(proxied):
+    """The node goes on by itself, without claims; afterwards both agree."""
+    box, uids = mailbox(proxied, 4)
+    proxy = pgproxy.Proxy(os.path.join(proxied.dir, 'proxy-second'),
+                          os.path.join(proxied.dir, 'run', 'postgresql'))
+    second = Node(proxied, settings='team_database = %s\n' % proxy.conninfo)
+    try:
+        alice, bob = proxied.login('alice'), second.login('bob')
+        far = second.login('alice')
+        for session in (alice, bob, far):
+            session.select(box)
+        alice.command('UID STORE %d +FLAGS (claimed)' % uids[0])
+        assert wait_for(lambda: bob.command('NOOP') and 'claimed-alice' in bob.flags(uids[0]))
+        # the shared index may show it before the node has heard of it
+        assert wait_for(lambda: re.search(r'claims=1\b', second.doveadm(
+            '-f', 'flow', 'team', 'status').stdout))
+        proxy.command('cut')
+        # what is known protects, nothing new is claimed there
+        assert '[INUSE]' in bob.attempt('UID STORE %d +FLAGS (\\Deleted)' % uids[0]).text
+        assert bob.attempt('UID STORE %d +FLAGS (claimed)' % uids[1]).status == 'NO'
+        bob.command('UID STORE %d +FLAGS (\\Flagged \\Answered)' % uids[2])
+        far.command('UID STORE %d +FLAGS (\\Flagged)' % uids[2])
+        # the other node sees nothing of that
+        alice.command('UID STORE %d +FLAGS (claimed \\Seen)' % uids[1])
+        proxy.command('pass')
+        assert wait_for(lambda: bob.command('NOOP') and 'claimed-alice' in bob.flags(uids[1]), 30)
+        assert wait_for(lambda: '[INUSE] claimed by alice' in bob.attempt(
+            'UID STORE %d +FLAGS (claimed)' % uids[1]).text, 20)
+        assert wait_for(lambda: far.command('NOOP') and '\\Seen' in far.flags(uids[1]), 20)
+        assert second.all_shipped()
+        assert wait_for(lambda: alice.command('NOOP') and '\\Flagged' in alice.flags(uids[2]), 20)
+        rows = proxied.audit("mailbox = %s AND node = 'second' AND outcome = 'ok' AND action = 'flag'", (box,))
+        assert sorted((row['colleague'], row['uid']) for row in rows) == [
+            ('alice', uids[2]), ('bob', uids[2])]
+        for session in (alice, bob, far):
+            session.command('NOOP')
+        assert not second.crashes()
+    finally:
+        second.stop()
+        proxy.stop()

@@ -12,7 +12,7 @@ from instance import free_port, wait_for
 
 
 class Node:
-    def __init__(self, first, name='second'):
+    def __init__(self, first, name='second', settings=''):
         self.first = first
         self.dir = os.path.join(first.dir, name)
         self.port = free_port()
@@ -37,7 +37,7 @@ class Node:
             text, count = re.subn(pattern, new, text)
             assert count or 'submission' in pattern or 'port' in pattern, pattern
         with open(self.config, 'w') as f:
-            f.write(text)
+            f.write(text + settings)
         subprocess.run(['dovecot', '-c', self.config], check=True, timeout=30, stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         assert wait_for(lambda: self.doveadm('team', 'status').returncode == 0), \

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""PostgreSQL's primary dies and its standby takes over, found by a connection
+string of two hosts: nothing acknowledged is lost, nobody holds a claim twice."""
+import os
+import shlex
+import signal
+import subprocess
+
+import pytest
+
+import instance
+from instance import wait_for
+from work import TIMEOUT, Worker, mailbox, run_workers
+
+
+class Mirrored(instance.Instance):
+    """An instance with a standby that the primary waits for."""
+
+    def settings(self, text):
+        self.sockets = os.path.join(self.dir, 'run', 'standby')
+        super().settings(text + (
+            'team_database = host=%s/run/postgresql,%s port=5432,5432 dbname=team '
+            'user=team_service target_session_attrs=read-write\n' % (self.dir, self.sockets)))
+
+    def postgres(self, command, **values):
+        """Runs a command as PostgreSQL's user."""
+        return subprocess.run(['runuser', '-u', 'postgres', '--', 'sh', '-c', command], cwd='/',
+                              env={**os.environ, **values}, check=True, timeout=60,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+
+    def control(self, data, command):
+        self.postgres('%s -D %s -w %s' % (os.path.join(self.bin, 'pg_ctl'), data, command))
+
+    def make_standby(self):
+        with open(self.env['TEAM_PG_START']) as f:
+            pg_ctl = next(word for word in shlex.split(f.read()) if word.endswith('/pg_ctl'))
+        self.bin = os.path.dirname(pg_ctl)
+        self.primary = os.path.join(self.dir, 'postgresql')
+        self.standby = os.path.join(self.dir, 'standby')
+        os.mkdir(self.standby, 0o700)
+        instance.shutil.chown(self.standby, 'postgres', 'postgres')
+        os.mkdir(self.sockets)
+        instance.shutil.chown(self.sockets, 'postgres', 'postgres')
+        with open(os.path.join(self.primary, 'pg_hba.conf'), 'a') as f:
+            f.write('local replication all peer map=team\n')
+        self.control(self.primary, 'reload')
+        self.postgres('%s/pg_basebackup -D %s -R -X stream -c fast -h %s/run/postgresql -U postgres' % (
+            self.bin, self.standby, self.dir))
+        with open(os.path.join(self.standby, 'postgresql.auto.conf'), 'a') as f:
+            f.write("unix_socket_directories = '%s'\nexternal_pid_file = '%s/pid'\n" % (
+                self.sockets, self.sockets))
+        self.control(self.standby, '-l %s/log start' % self.standby)
+        with open(os.path.join(self.primary, 'postgresql.auto.conf'), 'a') as f:
+            f.write("synchronous_standby_names = '*'\n")
+        self.control(self.primary, 'reload')
+
+    def promote(self):
+        self.control(self.standby, 'promote')
+        for name in ('TEAM_PGDSN', 'TEAM_PGDSN_AUDITOR'):
+            self.env[name] = self.env[name].replace(self.dir + '/run/postgresql', self.sockets)
+
+    def stop(self):
+        super().stop()
+        if os.path.exists(os.path.join(getattr(self, 'standby', ''), 'postmaster.pid')):
+            self.control(self.standby, '-m fast stop')
+
+
+@pytest.fixture
+def mirrored():
+    made = Mirrored('sdbox', settings=instance.mail_settings(team_timeout='%ds' % TIMEOUT) +
+                    'team_checkpoint_interval = 1 secs\n')
+    made.make_standby()
+    yield made
+    crashes = made.crashes()
+    made.stop()
+    assert not crashes, '\n'.join(crashes)
+
+
+def test_failover(mirrored):
+    server = mirrored
+    box, uids = mailbox(server, 5)
+    alice, bob = server.login('alice'), server.login('bob')
+    for session in (alice, bob):
+        session.select(box)
+    workers = [Worker(server, 'u%d' % n, box, uids[:3]) for n in (1, 2, 3)]
+
+    def fault():
+        assert wait_for(lambda: all(worker.acknowledged for worker in workers))
+        alice.command('UID STORE %d +FLAGS (claimed)' % uids[3])
+        server.stop_postgresql(signal.SIGKILL)
+        assert bob.attempt('UID STORE %d +FLAGS (claimed)' % uids[4]).status == 'NO'
+        server.promote()
+        assert wait_for(lambda: bob.attempt('UID STORE %d +FLAGS (claimed)' % uids[4]).ok, 30, 0.2), \
+            server.log()[-2000:]
+    run_workers(workers, fault)
+    assert wait_for(lambda: server.all_shipped(5), 40)
+    # the claim was there before the primary died
+    answer = bob.attempt('UID STORE %d +FLAGS (claimed)' % uids[3])
+    assert answer.status == 'NO' and '[INUSE] claimed by alice' in answer.text, answer
+    assert server.query('SELECT count(*) FROM team.claims(%s)', (box,), who='TEAM_PGDSN') == [(2,)]
+    for worker in workers:
+        assert worker.errors == [], worker.errors
+        worker.check()
+        worker.check_flags()
+    for session in (alice, bob):
+        session.command('NOOP')
+    assert server.audit("action = 'gap'") == []
+    verified = server.doveadm('team', 'audit', 'verify', check=False)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
