@@ -12,6 +12,7 @@ ACLs drop private flags silently                test_flag_rights.py
 MOVE and EXPUNGE commit in batches of 1,000     test_claims_batches.py
 refusals through virtual mailboxes              test_claims_virtual.py
 the service away while a message is read        test_service_gone.py
+private and shared part aren't one transaction  test_half_done.py
 """
 import os
 import shutil
