@@ -92,6 +92,15 @@
      D <id> known <uidset>
          messages whose Message-ID the log already knows
      OK <id> <rev>
+   PRIVATE <id> <sid> <guid> <uidvalidity> <namespace> <flags> <keywords>
+           <since>
+     These flags and keywords (patterns) are private in the mailbox when it is
+     opened in the namespace, says a session that began at <since>
+     (microseconds since the epoch). Sent before a session's first SYNC of a
+     mailbox. If others were private until now:
+     D <id> was <flags> <keywords>
+         which the session answers with a record (action=settings)
+     OK <id>
    WATCH   <id> <sid> <guid> <uidvalidity>
    UNWATCH <id> <sid> <guid> <uidvalidity>
      Starts and stops pushes about a mailbox for this session.
@@ -157,7 +166,8 @@
              number along with it. So an index that fell back to an older
              state has another number.
      box     changes of claims, and messages that are copied or moved here:
-             they bring the flags of all colleagues
+             they bring the flags of all colleagues; changes of what is
+             private
    Each is counted before anybody on this node is told of it, and before an
    answer of SYNC can lack it. A change made on another node counts when
    PostgreSQL's notification comes. If the service is gone, its lock on the

@@ -23,7 +23,7 @@ static const char *const record_actions[] = {
 	"login", "logout", "open", "read", "fetch", "flag", "append",
 	"deliver", "copy", "move", "expunge", "create", "delete", "rename",
 	"acl", "claim", "renew", "release", "lapse", "takeover", "draft",
-	"reply", "query", "erase", "gap",
+	"reply", "settings", "query", "erase", "gap",
 	/* what isn't told: only the service makes it */
 	"private", NULL
 };

@@ -19,7 +19,7 @@ static const char *const audit_actions[] = {
 	"login", "logout", "open", "read", "fetch", "flag", "append",
 	"deliver", "copy", "move", "expunge", "create", "delete", "rename",
 	"acl", "claim", "renew", "release", "lapse", "takeover", "draft",
-	"reply", "query", "erase", "gap", NULL
+	"reply", "settings", "query", "erase", "gap", NULL
 };
 static const char *const audit_outcomes[] = {
 	"ok", "refused", "failed", NULL

@@ -13,18 +13,20 @@
 #include "mail-storage-private.h"
 #include "team-claims.h"
 
-bool team_keyword_is_private(struct team_mailbox *tbox, const char *keyword)
+bool team_keyword_fits(const char *keyword, const char *const *patterns)
 {
-	const char *const *patterns = tbox->set->private_keywords;
-
-	/* claims are seen by all */
-	if (team_keyword_is_managed(tbox->tuser, keyword))
-		return FALSE;
 	for (; *patterns != NULL; patterns++) {
 		if (wildcard_match_icase(keyword, *patterns))
 			return TRUE;
 	}
 	return FALSE;
+}
+
+bool team_keyword_is_private(struct team_mailbox *tbox, const char *keyword)
+{
+	/* claims are seen by all */
+	return !team_keyword_is_managed(tbox->tuser, keyword) &&
+		team_keyword_fits(keyword, tbox->set->private_keywords);
 }
 
 /* The index keeps a keyword as it was first written: that mustn't depend on the

@@ -5,7 +5,6 @@
 #include "team-common.h"
 #include "array.h"
 #include "str.h"
-#include "wildcard-match.h"
 #include "index-mail.h"
 #include "mail-storage-private.h"
 #include "compat-acl.h"
@@ -182,12 +181,9 @@ static bool
 team_keyword_is_refused(struct team_transaction *tt, struct mail *mail,
 			const char *name, bool add)
 {
-	const char *const *patterns = tt->tuser->set->protected_keywords;
 	const struct team_claim *claim;
 
-	while (*patterns != NULL && !wildcard_match_icase(name, *patterns))
-		patterns++;
-	if (*patterns == NULL)
+	if (!team_keyword_fits(name, tt->tuser->set->protected_keywords))
 		return FALSE;
 	claim = team_transaction_held(tt, mail->uid);
 	if (claim == NULL)
@@ -468,11 +464,11 @@ void team_mail_allocated(struct mail *_mail)
 	mmail->super = *v;
 	mail->vlast = &mmail->super;
 	MODULE_CONTEXT_SET_SELF(mail, team_mail_module, mmail);
-	team_maildir_mail_hooks(_mail, v);
 	if (team_mailbox_is_virtual(_mail->box)) {
 		team_virtual_mail_hooks(v);
 		return;
 	}
+	team_maildir_mail_hooks(_mail, v);
 	if (!team_mailbox_is_team(_mail->box)) {
 		team_draft_mail_hooks(v);
 		return;

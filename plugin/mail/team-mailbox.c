@@ -218,6 +218,7 @@ static void team_mailbox_close(struct mailbox *box)
 	tbox->own_claim_idx = TEAM_KEYWORD_NONE;
 	tbox->gens.epoch = 0;
 	tbox->open_recorded = FALSE;
+	tbox->settings_told = FALSE;
 	timeout_remove(&tbox->to_retry);
 	tbox->module_ctx.super.close(box);
 }

@@ -57,6 +57,7 @@ bool team_state_flag_equals(const struct team_state_flag *f1,
    be had. */
 struct team_state *
 team_state_get_all(struct team_mailbox *tbox, const char **error_r);
+struct team_state *team_state_new(void);
 void team_state_free(struct team_state **state);
 /* The state has to be asked for again, soon. */
 void team_state_retry(struct team_mailbox *tbox);

@@ -17,6 +17,8 @@ int team_saves_prepare(struct team_transaction *tt, const char **error_r)
 	ARRAY_TYPE(const_string) fields;
 	const char *const *record;
 
+	if (tt->tbox->team && array_count(&tt->saves) > 0)
+		team_private_set_check(tt->tbox);
 	array_foreach_modifiable(&tt->saves, group) {
 		team_record_begin(tt->tbox, &fields, group->action, "ok");
 		if (*group->flags != '\0')

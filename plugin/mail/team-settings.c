@@ -3,6 +3,7 @@
 
 #include "team-common.h"
 #include "array.h"
+#include "str.h"
 #include "settings-parser.h"
 #include "imap-util.h"
 #include "compat-settings.h"
@@ -106,6 +107,7 @@ team_settings_check_keywords(struct team_settings *set, pool_t pool,
 			     const char **error_r)
 {
 	const char *const *names;
+	string_t *flags = t_str_new(64);
 
 	names = t_strsplit_spaces(set->team_private_keywords, " ");
 	set->private_keywords = (const void *)p_strarray_dup(pool, names);
@@ -116,8 +118,12 @@ team_settings_check_keywords(struct team_settings *set, pool_t pool,
 			return FALSE;
 		}
 	}
+	set->private_keyword_names =
+		p_strdup(pool, t_strarray_join(set->private_keywords, " "));
+	imap_write_flags(flags, set->private_flags, NULL);
+	set->private_flag_names = p_strdup(pool, str_c(flags));
 	set->private_id = set->private_flags + 1 +
-		(team_hash_icase(set->team_private_keywords) << 8);
+		(team_hash_icase(set->private_keyword_names) << 8);
 	return TRUE;
 }
 

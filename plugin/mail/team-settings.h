@@ -48,6 +48,8 @@ struct team_settings {
 	enum mail_flags private_flags;
 	/* patterns with * and ? */
 	const char *const *private_keywords;
+	/* the same in one form: names with blanks between */
+	const char *private_flag_names, *private_keyword_names;
 	/* differs where other flags or keywords are private */
 	uint32_t private_id;
 	/* the keywords that claim, and are set on claimed messages */

@@ -128,7 +128,7 @@ void team_state_retry(struct team_mailbox *tbox)
 	}
 }
 
-static struct team_state *team_state_new(void)
+struct team_state *team_state_new(void)
 {
 	pool_t pool = pool_alloconly_create("team state", 1024);
 	struct team_state *state = p_new(pool, struct team_state, 1);
@@ -199,6 +199,7 @@ struct team_state *team_replica_fetch(struct team_mailbox *tbox)
 		return NULL;
 	}
 
+	team_private_set_tell(tbox);
 	ret = team_state_request(tbox, state, &error);
 	if (ret > 0 && state->rev >= state->cursor) {
 		tbox->stale = FALSE;

@@ -63,6 +63,8 @@ struct team_user {
 
 	struct team_client *client;
 	struct team_session *session;
+	/* when it began, in microseconds */
+	uint64_t began;
 	struct team_session_info session_info;
 
 	/* opened team mailboxes */
@@ -75,10 +77,10 @@ struct team_user {
 	/* the mail that mailbox_move() has just copied and expunges next */
 	struct mail *moved_mail;
 	uint32_t moved_uid;
-
-	/* what the session has downloaded so far */
 	/* the mail that Maildir is copying */
 	struct mail *linked_mail;
+
+	/* what the session has downloaded so far */
 	ARRAY(struct team_fetched) fetched;
 
 	pool_t refusals_pool;
@@ -151,6 +153,8 @@ struct team_mailbox {
 	   TEAM_KEYWORD_NONE for one that isn't private any more */
 	ARRAY_TYPE(keyword_indexes) pvt_keywords;
 
+	/* what is private is known to PostgreSQL, or on its way there */
+	bool settings_told;
 	/* PostgreSQL's state must be asked for */
 	bool stale;
 	/* all of it: the private index isn't what it should be */
@@ -342,10 +346,6 @@ void team_mailbox_record_select(struct team_mailbox *tbox);
 /* team-mail.c */
 void team_mail_allocated(struct mail *mail);
 
-/* team-virtual.c */
-bool team_mailbox_is_virtual(struct mailbox *box);
-void team_virtual_mailbox_hooks(struct mailbox_vfuncs *v);
-void team_virtual_mail_hooks(struct mail_vfuncs *v);
 /* team-maildir.c */
 bool team_mailbox_is_maildir(struct mailbox *box);
 /* IDLE notices changes of flags, too. */
@@ -362,6 +362,10 @@ void team_private_set_tell(struct team_mailbox *tbox);
 /* Something is saved in a mailbox: the same, if it may be needed. */
 void team_private_set_check(struct team_mailbox *tbox);
 
+/* team-virtual.c */
+bool team_mailbox_is_virtual(struct mailbox *box);
+void team_virtual_mailbox_hooks(struct mailbox_vfuncs *v);
+void team_virtual_mail_hooks(struct mail_vfuncs *v);
 /* The mail of a virtual mailbox stands for that one of a team's mailbox. */
 void team_virtual_note(struct team_user *tuser, struct mail *mail,
 		       struct mail *backend);
@@ -370,6 +374,8 @@ void team_virtual_refusals(struct team_user *tuser,
 			   ARRAY_TYPE(team_refusal) *refusals);
 
 /* team-keywords.c */
+/* Does one of the patterns fit? */
+bool team_keyword_fits(const char *keyword, const char *const *patterns);
 bool team_keyword_is_private(struct team_mailbox *tbox, const char *keyword);
 /* Learns the names that came since the last call. Private ones get a number in
    the shared index, in memory only. */
@@ -475,10 +481,10 @@ void team_replica_apply(struct team_mailbox *tbox, struct team_state **state,
    while more than so many transactions may look at it. */
 void team_replica_check(struct team_mailbox *tbox,
 			unsigned int transactions);
+/* Empties a private index that is of a folder which had the same name before.
+   */
+void team_replica_empty_old(struct team_mailbox *tbox);
 /* Keeps the private index's log short. */
 void team_replica_trim_log(struct team_mailbox *tbox);
 
 #endif
-/* Empties a private index that is of a folder which had the same name before.
-   */
-void team_replica_empty_old(struct team_mailbox *tbox);

@@ -124,6 +124,8 @@ void team_mail_user_created(struct mail_user *user)
 
 	tuser->user = user;
 	tuser->kind = team_service_kind();
+	tuser->began = (uint64_t)ioloop_timeval.tv_sec * 1000000 +
+		ioloop_timeval.tv_usec;
 	tuser->set = set;
 	tuser->colleague =
 		p_strdup(user->pool, team_user_find_colleague(user));

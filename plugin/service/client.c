@@ -150,6 +150,9 @@ static void client_request(struct client *client,
 	case TEAM_COMMAND_KNOWN:
 		command_known(client, session, req);
 		break;
+	case TEAM_COMMAND_PRIVATE:
+		command_private(client, req);
+		break;
 	case TEAM_COMMAND_WATCH:
 		session_watch(session, service->boxes, req->guid,
 			      req->uidvalidity);

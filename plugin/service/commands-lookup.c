@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* LOOKUP: where messages with given Message-IDs are. REPLY: what stands against
-   answering them. */
+   answering them. PRIVATE: which flags were private before. */
 
 #include "team-common.h"
 #include "str.h"
@@ -14,7 +14,7 @@
 struct lookup_request {
 	struct client *client;
 	uint64_t id;
-	/* LOOKUP: the answer's lines begin with it */
+	/* the answer's lines begin with it; may be NULL */
 	const char *kind;
 };
 
@@ -105,5 +105,23 @@ void command_reply(struct client *client, struct session *session,
 	};
 
 	lookup_send(client, req->id, NULL, "reply_check", params,
+		    N_ELEMENTS(params));
+}
+
+void command_private(struct client *client, const struct team_request *req)
+{
+	struct pg_conn *requests = client->service->requests;
+	const char *params[] = {
+		dec2str(pg_conn_node_id(requests)), req->guid,
+		dec2str(req->uidvalidity), req->name, req->flags,
+		req->keywords, req->since
+	};
+
+	if (!pg_conn_is_hopeful(requests)) {
+		client_send_no(client, req->id, TEAM_CODE_UNAVAILABLE,
+			       "PostgreSQL is away");
+		return;
+	}
+	lookup_send(client, req->id, "was", "private_known", params,
 		    N_ELEMENTS(params));
 }

@@ -27,6 +27,7 @@ void command_sync(struct client *client, struct session *session,
 		  const struct team_request *req);
 void command_known(struct client *client, struct session *session,
 		   const struct team_request *req);
+void command_private(struct client *client, const struct team_request *req);
 void command_claim(struct client *client, struct session *session,
 		   const struct team_request *req);
 /* [admin] */

@@ -155,8 +155,10 @@ void generations_record(const struct team_record *record,
 					       "mailbox", "uidvalidity");
 		}
 	}
-	/* flags of all colleagues, and claims, come along with the messages */
-	if (strcmp(action, "copy") == 0 || strcmp(action, "move") == 0) {
+	/* flags of all colleagues, and claims, come along with the messages;
+	   flags that become private are others for all */
+	if (strcmp(action, "copy") == 0 || strcmp(action, "move") == 0 ||
+	    strcmp(action, "settings") == 0) {
 		generations_record_box(record, TEAM_GENERATION_BOX, "mailbox",
 				       "uidvalidity");
 	}

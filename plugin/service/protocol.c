@@ -27,6 +27,7 @@ static const struct command {
 	{ "ABORT", TEAM_COMMAND_ABORT, TRUE, TRUE, TRUE, FALSE, 0, 0 },
 	{ "SYNC", TEAM_COMMAND_SYNC, TRUE, TRUE, FALSE, TRUE, 2, 2 },
 	{ "KNOWN", TEAM_COMMAND_KNOWN, TRUE, TRUE, FALSE, TRUE, 1, 1 },
+	{ "PRIVATE", TEAM_COMMAND_PRIVATE, TRUE, TRUE, FALSE, TRUE, 4, 4 },
 	{ "WATCH", TEAM_COMMAND_WATCH, TRUE, TRUE, FALSE, TRUE, 0, 0 },
 	{ "UNWATCH", TEAM_COMMAND_UNWATCH, TRUE, TRUE, FALSE, TRUE, 0, 0 },
 	{ "CLAIM", TEAM_COMMAND_CLAIM, TRUE, TRUE, FALSE, TRUE, 2, 4 },
@@ -149,6 +150,22 @@ static int parse_sync(const char *const *args, struct team_request *req,
 	return 0;
 }
 
+static int parse_private(const char *const *args, struct team_request *req,
+			 const char **error_r)
+{
+	uint64_t since;
+
+	req->name = args[0];
+	req->flags = args[1];
+	req->keywords = args[2];
+	req->since = args[3];
+	if (parse_number(args[3], &since) < 0 || since > INT64_MAX) {
+		*error_r = "invalid time";
+		return -1;
+	}
+	return 0;
+}
+
 static int parse_claim(const char *const *args, struct team_request *req,
 		       const char **error_r)
 {
@@ -264,6 +281,8 @@ static int parse_args(const struct command *command, const char *const *args,
 	switch (command->cmd) {
 	case TEAM_COMMAND_SYNC:
 		return parse_sync(args, req, error_r);
+	case TEAM_COMMAND_PRIVATE:
+		return parse_private(args, req, error_r);
 	case TEAM_COMMAND_CLAIM:
 		return parse_claim(args, req, error_r);
 	case TEAM_COMMAND_ADMIN_CLAIM:

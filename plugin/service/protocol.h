@@ -14,6 +14,7 @@ enum team_command {
 	TEAM_COMMAND_ABORT,
 	TEAM_COMMAND_SYNC,
 	TEAM_COMMAND_KNOWN,
+	TEAM_COMMAND_PRIVATE,
 	TEAM_COMMAND_WATCH,
 	TEAM_COMMAND_UNWATCH,
 	TEAM_COMMAND_CLAIM,
@@ -55,7 +56,7 @@ struct team_request {
 	uint64_t txn;
 	/* "key=value": SESSION, EVENT, PREPARE, COMMIT, ABORT, QUERY */
 	const char *const *fields;
-	/* SYNC, KNOWN, WATCH, UNWATCH, CLAIM, GUARD, UNGUARD */
+	/* SYNC, KNOWN, PRIVATE, WATCH, UNWATCH, CLAIM, GUARD, UNGUARD */
 	const char *guid;
 	uint32_t uidvalidity;
 	/* SYNC */
@@ -63,8 +64,11 @@ struct team_request {
 	/* TELL: of the notice */
 	uint64_t notice;
 	/* SYNC, KNOWN, ADMIN-CLAIM, WHO: the mailbox; QUERY: the query;
-	   GUARD: the action; LOOKUP, REPLY: the Message-IDs */
+	   GUARD: the action; LOOKUP, REPLY: the Message-IDs; PRIVATE: the
+	   namespace */
 	const char *name;
+	/* PRIVATE; since is a number */
+	const char *flags, *keywords, *since;
 	/* CUT: the tree's name, size and frontier, and first record */
 	const char *origin, *tree;
 	uint64_t first;

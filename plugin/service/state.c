@@ -29,11 +29,12 @@
 static const struct pg_statement state_statements[] = {
 	{ "sync_mailbox",
 	  "SELECT rev, known FROM team.sync_mailbox($1, $2, $3)" },
-	{ "sync_flags",
-	  "SELECT flag, first_uid, last_uid, uids "
+	{ "sync_flags", "SELECT flag, first_uid, last_uid, uids "
 	  "FROM team.sync_flags($1, $2, $3, $4, $5)" },
 	{ "sync_claims",
 	  "SELECT uid, holder, since, until FROM team.sync_claims($1, $2)" },
+	{ "private_known", "SELECT flags, keywords FROM team.private_known($1, "
+	  "$2, $3, $4, $5, $6, timestamptz 'epoch' + $7::bigint * interval '1us')" },
 	{ "claim_try",
 	  "SELECT uid, state, holder, since, until "
 	  "FROM team.claim_try($1, $2, $3, $4, $5, $6, $7, $8)" },

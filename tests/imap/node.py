@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A second node of a quickstart instance: another Dovecot on the same mail, with
 private indexes, a journal and a name of its own, and the same database."""
+import contextlib
 import os
 import re
 import shlex
@@ -23,6 +24,9 @@ class Node:
         os.chown(os.path.join(self.dir, 'journal'), journal.st_uid, journal.st_gid)
         with open(os.path.join(first.dir, 'dovecot.conf')) as f:
             text = f.read()
+        with contextlib.suppress(FileNotFoundError):
+            with open(os.path.join(first.dir, 'local.conf')) as f:
+                text = re.sub('!include_try .*', lambda _, more=f.read(): more, text)
         for pattern, new in (
                 (r'(?m)^base_dir = .*', 'base_dir = %s/run' % self.dir),
                 (r'(?m)^state_dir = .*', 'state_dir = %s/state' % self.dir),
@@ -30,8 +34,8 @@ class Node:
                 (r'(?m)^team_node = .*', 'team_node = ' + name),
                 (r'(?m)^team_journal_dir = .*', 'team_journal_dir = %s/journal' % self.dir),
                 (r'(?m)^protocols = .*', 'protocols = imap'),
-                (r'(INDEXPVT=\S*/users/%u/team|'
-                 r'mail_index_private_path = \S*/users/%{user}/team)', r'\1-' + name),
+                (r'(INDEXPVT=\S*/users/%u/\w+|'
+                 r'mail_index_private_path = \S*/users/%{user}/\w+)', r'\1-' + name),
                 (r'port = %d\b' % first.port, 'port = %d' % self.port),
                 (r'port = %d\b' % (first.port + 1), 'port = 0')):
             text, count = re.subn(pattern, new, text)

@@ -75,7 +75,7 @@ SELECT results_eq($$SELECT p.proname::text COLLATE "default" FROM pg_proc p
 	      'export_leaves', 'export_nodes', 'export_notes', 'export_records', 'flags', 'flags_mailboxes',
 	      'guard_begin',
 	      'guard_end', 'hello', 'ingest', 'ingest_batch', 'mailbox_find',
-	      'message_find', 'notice_tell', 'notices', 'reply_check',
+	      'message_find', 'notice_tell', 'notices', 'private_known', 'reply_check',
 	      'status', 'sync_claims', 'sync_flags', 'sync_mailbox'],
 	'team_service may execute just the functions of the service');
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p

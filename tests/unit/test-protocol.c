@@ -78,6 +78,12 @@ START_TEST(test_state)
 	parse_ok("KNOWN\t1\t2\t"GUID"\t3\tTeam/INBOX", &req);
 	ck_assert_int_eq(req.cmd, TEAM_COMMAND_KNOWN);
 	ck_assert_str_eq(req.name, "Team/INBOX");
+	parse_ok("PRIVATE\t1\t2\t"GUID"\t3\tteam\t\\Seen \\Draft\tmy-*\t17", &req);
+	ck_assert_int_eq(req.cmd, TEAM_COMMAND_PRIVATE);
+	ck_assert_str_eq(req.name, "team");
+	ck_assert_str_eq(req.flags, "\\Seen \\Draft");
+	ck_assert_str_eq(req.keywords, "my-*");
+	ck_assert_str_eq(req.since, "17");
 	parse_ok("WATCH\t1\t2\t"GUID"\t3", &req);
 	parse_ok("UNWATCH\t1\t2\t"GUID"\t3", &req);
 	parse_ok("CLAIM\t1\t2\t"GUID"\t3\ttake\t1,2,3\t1 <a>\001n2 <b>", &req);
@@ -121,6 +127,8 @@ static const char *const answerable[] = {
 	"SYNC\t9\t1\t"GUID"\t1\t-1\tx", "SYNC\t9\t1\t"GUID"\t1\t00\tx",
 	"SYNC\t9\t1\t"GUID"\t1\t99999999999999999999\tx",
 	"SYNC\t9\t1\t0123456789ABCDEF0123456789ABCDEF\t1\t0\tx",
+	"PRIVATE\t9\t1\t"GUID"\t1\tx\t\t\t", "PRIVATE\t9\t1\t"GUID"\t1\tx\t\t\t1.5",
+	"PRIVATE\t9\t1\t"GUID"\t1\tx\t\t",
 	"SYNC\t9\t1\t0123\t1\t0\tx", "WATCH\t9\t1\t"GUID,
 	"CLAIM\t9\t1\t"GUID"\t1\ttake", "CLAIM\t9\t1\t"GUID"\t1\tsteal\t1",
 	"CLAIM\t9\t1\t"GUID"\t1\ttake\t", "CLAIM\t9\t1\t"GUID"\t1\ttake\t*",
