@@ -16,12 +16,18 @@
    Both sides first send
      VERSION <TAB> team-client|team-server <TAB> major <TAB> minor
    and the client then
-     HELLO   <client-id> <pid>
+     HELLO   <client-id> <pid> [spool]
    <client-id> is 32 hex digits, random, kept over reconnects of one process:
    the service recognizes by it what it has already done. The service answers
-     READY   <node>
+     READY   <node> [spool]
    before it reads any request, and closes an older connection of the same
-   <client-id> if there is one.
+   <client-id> if there is one. A client that says spool may get the descriptor
+   of a file along with READY, for as long as the connection lasts. Lines with
+   SESSION and EVENT that it has written there, LF included, stand in the
+   journal by that; they are sent as well, a little later. They are only those
+   whose records have no effect. The file is at most TEAM_SPOOL_MAX_SIZE long,
+   and cut to nothing only when all requests that it has were answered. It is
+   closed before HELLO is said again.
 
    SESSION <sid> <key=value>...
      Declares or changes the session that later lines name. No answer. <sid> is
@@ -251,6 +257,9 @@
 #define TEAM_PROTOCOL_MAX_LINE (1024*1024)
 
 #define TEAM_CLIENT_ID_LEN 32
+
+/* After that a client has to wait until what it wrote is journalled. */
+#define TEAM_SPOOL_MAX_SIZE (64*1024)
 
 /* In records of private flags that don't come from a session: where from. */
 #define TEAM_RECORD_KEY_IMPORT "d.import"

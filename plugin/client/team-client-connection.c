@@ -17,12 +17,15 @@ void team_client_send_line(struct team_client *client, const char *line)
 {
 	buffer_append(client->conn.output, line, strlen(line));
 	buffer_append_c(client->conn.output, '\n');
+	client->spooled = FALSE;
 }
+
 void team_client_disconnect(struct team_client *client)
 {
 	struct team_request *request;
 
 	io_remove(&client->io);
+	team_spool_close(client);
 	team_client_io_disconnect(&client->conn);
 	/* the answer comes anew; rows that the caller already has would come
 	   twice */
@@ -50,7 +53,7 @@ int team_client_connect(struct team_client *client)
 	team_client_send_line(client, t_strdup_printf("VERSION\t%s\t%u\t%u",
 		TEAM_PROTOCOL_CLIENT, TEAM_PROTOCOL_MAJOR,
 		TEAM_PROTOCOL_MINOR));
-	team_client_send_line(client, t_strdup_printf("HELLO\t%s\t%s",
+	team_client_send_line(client, t_strdup_printf("HELLO\t%s\t%s\tspool",
 		client->client_id, my_pid));
 	for (session = client->sessions; session != NULL;
 	     session = session->next)
@@ -80,8 +83,10 @@ static void
 team_request_finish(struct team_client *client, struct team_request *request,
 		    const char *code, const char *const *args)
 {
-	if (request->ends && null_strcmp(code, TEAM_CODE_JOURNAL) == 0) {
-		/* it has happened: the log must get to know */
+	if ((request->ends || request->spooled) &&
+	    null_strcmp(code, TEAM_CODE_JOURNAL) == 0) {
+		/* it has happened, or was acknowledged: the log must get to
+		   know */
 		request->refused = TRUE;
 		return;
 	}
@@ -146,6 +151,17 @@ team_client_push(struct team_client *client, const char *const *args)
 	array_push_back(&client->pushes, &push);
 }
 
+static void
+team_client_ready(struct team_client *client, const char *const *args)
+{
+	int fd = team_client_io_take_fd(&client->conn);
+
+	if (fd != -1 && args[0] != NULL && null_strcmp(args[1], "spool") == 0)
+		team_spool_open(client, fd);
+	else
+		i_close_fd(&fd);
+}
+
 /* Returns -1 if the line shows that the other side doesn't speak our
    protocol. */
 static int team_client_line(struct team_client *client, char *line)
@@ -170,6 +186,7 @@ static int team_client_line(struct team_client *client, char *line)
 		return 0;
 	}
 	if (strcmp(cmd, "READY") == 0) {
+		team_client_ready(client, args + 1);
 		return 0;
 	}
 	if (strcmp(cmd, "PUSH") == 0) {

@@ -5,6 +5,7 @@
 #include "net.h"
 #include "buffer.h"
 #include "istream.h"
+#include "istream-unix.h"
 #include "team-protocol.h"
 #include "team-client-io.h"
 
@@ -34,7 +35,8 @@ int team_client_io_connect(struct team_client_io *io)
 	if (io->fd == -1)
 		return -1;
 	net_set_nonblock(io->fd, TRUE);
-	io->input = i_stream_create_fd(io->fd, TEAM_PROTOCOL_MAX_LINE);
+	io->input = i_stream_create_unix(io->fd, TEAM_PROTOCOL_MAX_LINE);
+	i_stream_unix_set_read_fd(io->input);
 	i_stream_set_name(io->input, io->path);
 	buffer_set_used_size(io->output, 0);
 	return 0;
@@ -94,6 +96,14 @@ int team_client_io_pump(struct team_client_io *io, unsigned int msecs)
 		   i_stream_get_data_size(io->input)) == NULL))
 		return -1;
 	return ret == 0 ? 0 : 1;
+}
+
+int team_client_io_take_fd(struct team_client_io *io)
+{
+	int fd = i_stream_unix_get_read_fd(io->input);
+
+	i_stream_unix_unset_read_fd(io->input);
+	return fd;
 }
 
 char *team_client_io_next_line(struct team_client_io *io)

@@ -27,6 +27,9 @@ int team_client_io_send(struct team_client_io *io);
    for either. Returns 1 if something was read, 0 if not, -1 if the connection
    is gone. */
 int team_client_io_pump(struct team_client_io *io, unsigned int msecs);
+/* Returns the file descriptor that came along with what was read, the caller's
+   from now on, or -1. To be called once for a connection. */
+int team_client_io_take_fd(struct team_client_io *io);
 /* Returns the next whole line that was read, valid until the next call, or
    NULL. */
 char *team_client_io_next_line(struct team_client_io *io);

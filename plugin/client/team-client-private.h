@@ -16,6 +16,9 @@
 /* After a request's time was up, later ones wait only this long until the
    service answers again: a session must not hang at every command. */
 #define AWAY_TIMEOUT_MSECS 100
+/* So long what stands in the spool may wait for more to be sent with it: every
+   time the service is woken for it costs more than it does itself. */
+#define SPOOLED_MSECS 5
 /* What is kept for a service that is away; more than that is counted and
    reported as a gap. */
 #define KEPT_BYTES_MAX (8*1024*1024)
@@ -32,6 +35,8 @@ struct team_request {
 	struct team_request *prev, *next;
 	uint64_t id;
 	enum request_state state;
+	/* it stands in the spool */
+	bool spooled;
 	char *line;
 	size_t line_len;
 
@@ -67,6 +72,8 @@ struct team_session {
 	struct team_client *client;
 	unsigned int sid;
 	char *line;
+	/* the spool's when the line was written to it */
+	unsigned int spool_generation;
 	ARRAY(struct team_watch) watches;
 	team_push_callback_t *callback;
 	void *context;
@@ -79,7 +86,7 @@ struct team_client {
 	struct team_client_io conn;
 	struct io *io;
 	struct timeout *to, *to_unwatch;
-	unsigned int timeout_msecs;
+	unsigned int to_msecs, timeout_msecs;
 	char client_id[TEAM_CLIENT_ID_LEN + 1];
 	uint64_t last_id;
 	unsigned int last_sid;
@@ -90,6 +97,14 @@ struct team_client {
 	size_t kept_bytes;
 	unsigned int lost_count;
 
+	/* -1 if the service gave none on this connection */
+	int spool_fd;
+	size_t spool_size;
+	/* rises when it is begun anew */
+	unsigned int spool_generation;
+
+	/* all that waits to be sent stands in the spool */
+	bool spooled;
 	bool away;
 	/* a request is being waited for: pushes are delivered later */
 	bool waiting;
@@ -119,6 +134,15 @@ void team_request_unlink(struct team_client *client,
 			 struct team_request *request);
 void team_request_free(struct team_client *client,
 		       struct team_request **request);
+
+/* team-client-spool.c */
+/* Takes over the file that the service gave. */
+void team_spool_open(struct team_client *client, int fd);
+/* To be called before the service is told HELLO again. */
+void team_spool_close(struct team_client *client);
+/* Writes the request, and its session's line if need be. Returns FALSE if it
+   can't be. */
+bool team_spool_add(struct team_session *session, struct team_request *request);
 
 /* team-client.c */
 /* Has the ioloop come back for what is left to do. */

@@ -42,7 +42,10 @@ static void team_client_limit_kept(struct team_client *client)
 		next = request->next;
 		if (request->state != REQUEST_KEPT)
 			continue;
-		if (client->lost_count++ == 0) {
+		if (request->spooled) {
+			/* the file has it: don't let it be cut off */
+			team_spool_close(client);
+		} else if (client->lost_count++ == 0) {
 			i_error("team: The service at %s has been away for so "
 				"long that records of this process must be "
 				"dropped. Start it again: the log will have a "
@@ -134,7 +137,7 @@ static const char *team_client_away_error(struct team_client *client)
 			       client->conn.path);
 }
 
-static void
+static struct team_request *
 team_client_keep(struct team_session *session, const char *cmd, uint64_t txn,
 		 const char *const *fields)
 {
@@ -144,21 +147,49 @@ team_client_keep(struct team_session *session, const char *cmd, uint64_t txn,
 	request = team_request_add(session, REQUEST_KEPT, cmd, txn, fields);
 	if (client->conn.fd != -1)
 		team_client_send_line(client, request->line);
-	team_client_schedule(client);
+	return request;
 }
 
 void team_client_event(struct team_session *session, const char *const *fields)
 {
 	T_BEGIN {
-		team_client_keep(session, "EVENT", 0, fields);
+		(void)team_client_keep(session, "EVENT", 0, fields);
 	} T_END;
+	team_client_schedule(session->client);
 }
 
-void team_client_send(struct team_session *session)
+void team_client_note(struct team_session *session, const char *const *fields)
 {
-	/* errors show when the answer is waited for */
-	if (session->client->conn.fd != -1)
-		(void)team_client_io_send(&session->client->conn);
+	struct team_client *client = session->client;
+	struct team_request *request;
+	bool others = client->conn.output->used > 0 && !client->spooled;
+
+	T_BEGIN {
+		request = team_client_keep(session, "EVENT", 0, fields);
+		request->spooled = team_spool_add(session, request);
+	} T_END;
+	if (request->spooled)
+		client->spooled = !others;
+	else if (client->conn.fd != -1) {
+		/* The service works on it meanwhile. Errors show when the
+		   answer is waited for. */
+		(void)team_client_io_send(&client->conn);
+	}
+	team_client_schedule(client);
+}
+
+/* Is there a request up to the id that doesn't stand in the journal yet? */
+static bool
+team_client_has_waiting(struct team_client *client, uint64_t last_id)
+{
+	const struct team_request *request;
+
+	for (request = client->requests_head;
+	     request != NULL && request->id <= last_id; request = request->next) {
+		if (!request->spooled)
+			return TRUE;
+	}
+	return FALSE;
 }
 
 int team_client_flush(struct team_session *session, const char **error_r)
@@ -169,21 +200,19 @@ int team_client_flush(struct team_session *session, const char **error_r)
 	bool was_waiting = client->waiting;
 	uint64_t last_id;
 
-	if (last == NULL)
+	if (last == NULL || !team_client_has_waiting(client, last->id))
 		return 0;
 	last_id = last->id;
 	team_client_report_lost(client);
 	client->waiting = TRUE;
 	team_client_deadline(client, &deadline);
-	while (client->requests_head != NULL &&
-	       client->requests_head->id <= last_id) {
+	while (team_client_has_waiting(client, last_id)) {
 		if (team_client_step(client, &deadline) < 0)
 			break;
 	}
 	client->waiting = was_waiting;
 	team_client_schedule(client);
-	if (client->requests_head == NULL ||
-	    client->requests_head->id > last_id)
+	if (!team_client_has_waiting(client, last_id))
 		return 0;
 	client->away = TRUE;
 	*error_r = team_client_away_error(client);
@@ -272,8 +301,9 @@ void team_client_abort(struct team_session *session, uint64_t txn,
 		       const char *const *fields)
 {
 	T_BEGIN {
-		team_client_keep(session, "ABORT", txn, fields);
+		(void)team_client_keep(session, "ABORT", txn, fields);
 	} T_END;
+	team_client_schedule(session->client);
 }
 
 int team_client_request_stream(struct team_session *session, pool_t pool,

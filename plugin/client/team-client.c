@@ -79,17 +79,22 @@ void team_client_schedule(struct team_client *client)
 {
 	unsigned int msecs;
 
-	if (client->to != NULL || client->waiting || io_loop_get_root() == NULL)
+	if (client->waiting || io_loop_get_root() == NULL)
 		return;
 	if (array_count(&client->pushes) > 0)
 		msecs = 0;
-	else if (client->conn.fd != -1 && client->conn.output->used > 0)
-		msecs = client->away ? AWAY_TIMEOUT_MSECS : 0;
-	else if ((client->conn.fd == -1 && client->sessions != NULL) ||
-		 team_client_has_refused(client))
+	else if (client->conn.fd != -1 && client->conn.output->used > 0) {
+		msecs = client->away ? AWAY_TIMEOUT_MSECS :
+			client->spooled ? SPOOLED_MSECS : 0;
+	} else if ((client->conn.fd == -1 && client->sessions != NULL) ||
+		   team_client_has_refused(client))
 		msecs = 1000;
 	else
 		return;
+	if (client->to != NULL && client->to_msecs <= msecs)
+		return;
+	timeout_remove(&client->to);
+	client->to_msecs = msecs;
 	client->to = timeout_add_short_to(io_loop_get_root(), msecs,
 					  team_client_work, client);
 }
@@ -116,6 +121,7 @@ struct team_client *team_client_get(const char *base_dir,
 	client = i_new(struct team_client, 1);
 	client->refcount = 1;
 	client->timeout_msecs = timeout_msecs;
+	client->spool_fd = -1;
 	random_fill(id, sizeof(id));
 	i_strocpy(client->client_id, binary_to_hex(id, sizeof(id)),
 		  sizeof(client->client_id));
@@ -136,8 +142,11 @@ static void team_client_free(struct team_client *client)
 	team_client_disconnect(client);
 	for (request = client->requests_head; request != NULL; request = next) {
 		next = request->next;
-		i_error("team: The service at %s did not take a record of this "
-			"process: %.200s", client->conn.path, request->line);
+		if (!request->spooled) {
+			i_error("team: The service at %s did not take a record "
+				"of this process: %.200s", client->conn.path,
+				request->line);
+		}
 		team_request_free(client, &request);
 	}
 	array_foreach_modifiable(&client->pushes, push) {
@@ -202,6 +211,7 @@ void team_session_update(struct team_session *session,
 	str_append_session_key(str, "client", info->client_name);
 	i_free(session->line);
 	session->line = i_strdup(str_c(str));
+	session->spool_generation = 0;
 
 	if (session->client->conn.fd != -1)
 		team_client_send_line(session->client, session->line);

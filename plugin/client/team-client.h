@@ -68,8 +68,10 @@ void team_session_deinit(struct team_session **session);
    service has acknowledged it. fields: "key=value" strings, unescaped. */
 void team_client_event(struct team_session *session,
 		       const char *const *fields);
-/* Writes what is waiting to be sent, as far as that goes without waiting. */
-void team_client_send(struct team_session *session);
+/* The same for what has no effect but its record. If it can be written to the
+   spool, it stands in the journal by that, and the service is told of it a few
+   milliseconds later. */
+void team_client_note(struct team_session *session, const char *const *fields);
 /* Waits until all events sent so far stand in the journal. Returns 0, or -1
    if the service didn't answer in time or refused (they are kept and sent
    again later unless they were refused). */

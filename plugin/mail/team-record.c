@@ -341,5 +341,5 @@ void team_record_messages(struct team_transaction *tt, const char *action,
 	if (strcmp(outcome, "ok") != 0)
 		tt->tuser->failures++;
 	array_foreach_elem(&records, record)
-		team_client_event(team_user_session(tt->tuser), record);
+		team_client_note(team_user_session(tt->tuser), record);
 }

@@ -196,5 +196,5 @@ void team_user_record(struct team_user *tuser,
 {
 	array_append_zero(fields);
 	tuser->failures++;
-	team_client_event(team_user_session(tuser), array_front(fields));
+	team_client_note(team_user_session(tuser), array_front(fields));
 }

@@ -24,7 +24,7 @@ void team_mailbox_record_open(struct team_mailbox *tbox)
 		return;
 	team_record_begin(tbox, &fields, "open", "ok");
 	array_append_zero(&fields);
-	team_client_event(team_user_session(tbox->tuser), array_front(&fields));
+	team_client_note(team_user_session(tbox->tuser), array_front(&fields));
 	tbox->open_recorded = TRUE;
 	team_mailbox_watch(tbox->box, TRUE);
 }
@@ -41,8 +41,6 @@ void team_mailbox_record_select(struct team_mailbox *tbox)
 		return;
 	i_strocpy(tuser->selects_guid, tbox->guid, sizeof(tuser->selects_guid));
 	tuser->selects_uidvalidity = tbox->uidvalidity;
-	/* the service works on it meanwhile */
-	team_client_send(team_user_session(tuser));
 }
 
 /* It was opened and couldn't be shown. */
@@ -58,7 +56,7 @@ static void team_user_record_select_failed(struct team_user *tuser)
 			t_strdup_printf("%u", tuser->selects_uidvalidity));
 	team_fields_add(&fields, "name", tuser->selects);
 	array_append_zero(&fields);
-	team_client_event(team_user_session(tuser), array_front(&fields));
+	team_client_note(team_user_session(tuser), array_front(&fields));
 }
 
 void team_user_selected(struct mail_user *user, struct mailbox *box)

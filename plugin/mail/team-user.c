@@ -295,7 +295,7 @@ void team_user_event(struct mail_user *user, const char *action,
 	fields[0] = t_strconcat("action=", action, NULL);
 	fields[1] = t_strconcat("outcome=", outcome, NULL);
 	fields[2] = NULL;
-	team_client_event(team_user_session(tuser), fields);
+	team_client_note(team_user_session(tuser), fields);
 }
 
 int team_user_flush(struct mail_user *user)

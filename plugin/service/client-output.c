@@ -2,6 +2,7 @@
 /* Answers and pushes to clients. */
 
 #include "team-common.h"
+#include "fdpass.h"
 #include "ioloop.h"
 #include "llist.h"
 #include "ostream.h"
@@ -10,6 +11,7 @@
 #include "time-util.h"
 #include "box.h"
 #include "client.h"
+#include "service.h"
 #include "session.h"
 
 /* Output that waits in the process before more is held back. */
@@ -51,6 +53,25 @@ static void client_send(struct client *client, string_t *str)
 	}
 	str_append_c(str, '\n');
 	o_stream_nsend(client->conn.output, str_data(str), str_len(str));
+}
+
+void client_send_ready(struct client *client, int spool_fd)
+{
+	struct ostream *output = client->conn.output;
+	const char *line = t_strdup_printf("READY\t%s%s\n",
+		str_tabescape(client->service->node),
+		spool_fd == -1 ? "" : "\tspool");
+
+	if (spool_fd != -1) {
+		/* it goes along with bytes that aren't buffered */
+		o_stream_uncork(output);
+		if (o_stream_get_buffer_used_size(output) == 0 &&
+		    fd_send(client->conn.fd_out, spool_fd, line,
+			    strlen(line)) == (ssize_t)strlen(line))
+			line = "";
+		i_close_fd(&spool_fd);
+	}
+	o_stream_nsend_str(output, line);
 }
 
 void client_send_ok(struct client *client, uint64_t id, const char *args)

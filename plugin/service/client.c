@@ -21,6 +21,7 @@
 #include "notices.h"
 #include "service.h"
 #include "session.h"
+#include "spool.h"
 #include "team-settings.h"
 
 /* Unanswered requests of a client; above, its input waits. */
@@ -213,9 +214,23 @@ static void client_request(struct client *client,
 	}
 }
 
+int client_handle(struct client *client, const struct team_request *req,
+		  const char **error_r)
+{
+	if (req->cmd == TEAM_COMMAND_SESSION ||
+	    req->cmd == TEAM_COMMAND_SESSION_END)
+		return client_session(client, req, error_r);
+	if (!team_command_is_journalled(req->cmd)) {
+		ledger_client_skip(ledger_get(client->service->ledger,
+					      client->id), req->id);
+	}
+	client_request(client, req);
+	return 0;
+}
+
 /* ---- input ---- */
 
-static bool client_id_is_valid(const char *id)
+bool client_id_is_valid(const char *id)
 {
 	return strlen(id) == TEAM_CLIENT_ID_LEN &&
 		strspn(id, "0123456789abcdef") == TEAM_CLIENT_ID_LEN &&
@@ -242,9 +257,9 @@ static int client_hello(struct client *client, const char *const *args,
 	client->id = i_strdup(args[1]);
 	client->pid = pid;
 	hash_table_insert(clients_by_id, client->id, client);
+	client_send_ready(client, null_strcmp(args[3], "spool") == 0 ?
+			  spool_begin(client) : -1);
 	ledger_get(service->ledger, client->id)->last_seen = 0;
-	o_stream_nsend_str(client->conn.output, t_strdup_printf("READY\t%s\n",
-			   str_tabescape(service->node)));
 	return 0;
 }
 
@@ -286,15 +301,7 @@ static int client_line(struct client *client, const unsigned char *data,
 		client_send_no(client, req.id, TEAM_CODE_INVALID, *error_r);
 		return 0;
 	}
-	if (req.cmd == TEAM_COMMAND_SESSION ||
-	    req.cmd == TEAM_COMMAND_SESSION_END)
-		return client_session(client, &req, error_r);
-	if (!team_command_is_journalled(req.cmd)) {
-		ledger_client_skip(ledger_get(client->service->ledger,
-					      client->id), req.id);
-	}
-	client_request(client, &req);
-	return 0;
+	return client_handle(client, &req, error_r);
 }
 
 static int client_lines(struct client *client, const char **error_r)
@@ -395,6 +402,7 @@ static void client_destroy(struct connection *conn)
 	}
 	if (client->id != NULL) {
 		hash_table_remove(clients_by_id, client->id);
+		spool_end(client);
 		lclient = ledger_find(client->service->ledger, client->id);
 		if (lclient != NULL)
 			lclient->last_seen = ioloop_time;

@@ -10,6 +10,7 @@
 struct team_service;
 struct session;
 struct ledger_client;
+struct team_request;
 struct master_service_connection;
 
 struct client {
@@ -30,6 +31,7 @@ struct client {
 	struct timeval push_last;
 	unsigned int push_interval_msecs;
 	bool halted;
+	bool has_spool;
 	/* output is held back until the ioloop's round is over */
 	struct timeout *to_uncork;
 
@@ -48,6 +50,12 @@ void clients_init(struct team_service *service);
 void clients_deinit(void);
 unsigned int clients_count(void);
 
+/* Carries out a client's request. Returns -1 with an error if the connection
+   has to be closed. */
+int client_handle(struct client *client, const struct team_request *req,
+		  const char **error_r);
+bool client_id_is_valid(const char *id);
+
 void client_create(struct master_service_connection *conn);
 void client_ref(struct client *client);
 void client_unref(struct client **client);
@@ -57,6 +65,8 @@ void client_unref(struct client **client);
 void client_request_begin(struct client *client);
 void client_request_end(struct client *client);
 
+/* READY, and the spool's descriptor if it isn't -1, which is closed. */
+void client_send_ready(struct client *client, int spool_fd);
 /* OK <id> [args]; args is NULL or text with escaped fields. */
 void client_send_ok(struct client *client, uint64_t id, const char *args);
 void client_send_no(struct client *client, uint64_t id, const char *code,

@@ -21,6 +21,7 @@
 #include "intents.h"
 #include "service.h"
 #include "service-settings-read.h"
+#include "spool.h"
 #include "state.h"
 #include "lapse.h"
 #include "notices.h"
@@ -168,6 +169,7 @@ static void main_init(const struct team_settings *set)
 	if (checkpoints_init(&service, &service.checkpoints, &error) < 0)
 		i_fatal("Can't sign checkpoints: %s", error);
 	clients_init(&service);
+	spools_init(&service);
 	intents_init(&service);
 }
 
@@ -207,6 +209,7 @@ static void main_deinit(void)
 	journal_flush(service.journal);
 	(void)journal_sync(service.journal);
 	clients_deinit();
+	spools_deinit();
 	intents_deinit();
 	audit_reading_deinit();
 	clock_deinit();

@@ -102,6 +102,11 @@ class Run:
             pytest.fail('%s: no answer: %s\n%s' % (deed.kind, case, self.server.log()[-3000:]))
         carried_out = self.server.wait_carried_out(AFTERWARDS)
         self.server.set_plan(points.OFF)
+        # what stands in the spool is sent after the answer
+        if deed in self.sessions and case.who == 'mail' and carried_out and \
+           not os.path.exists('/proc/%d' % session.pid):
+            del self.sessions[deed]
+            self.server.remove_stale_locks()
         self.results.append(Result(deed, case, item, answer, carried_out))
 
     def check(self, deed):

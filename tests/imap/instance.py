@@ -216,7 +216,9 @@ class Instance:
 
     def all_shipped(self, timeout=20):
         """Waits until all that is recorded by now is in the database: then so
-        is the end of a session that is made now."""
+        is the end of a session that is made now. Mail processes tell of what
+        stands in their spools within 5 milliseconds."""
+        time.sleep(0.05)
         start = time.time() - 0.001
         self.login('u99').logout()
         return wait_for(lambda: self.audit(

@@ -33,6 +33,12 @@ class Peer:
     """A process of another system user that speaks the protocol itself."""
 
     def __init__(self, running, uid, name='team'):
+        self.connect(running, uid, name)
+        self.input = self.sock.makefile('r', newline='\n')
+        self.send('VERSION\tteam-client\t1\t0')
+        self.send('HELLO\t%s\t1' % secrets.token_hex(16))
+
+    def connect(self, running, uid, name):
         os.seteuid(uid)
         try:
             self.sock = socket.socket(socket.AF_UNIX)
@@ -40,9 +46,6 @@ class Peer:
             self.sock.connect(os.path.join(running.dir, 'run/dovecot', name))
         finally:
             os.seteuid(0)
-        self.input = self.sock.makefile('r', newline='\n')
-        self.send('VERSION\tteam-client\t1\t0')
-        self.send('HELLO\t%s\t1' % secrets.token_hex(16))
 
     def send(self, line):
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -90,6 +93,68 @@ def test_change_of_name(open_socket):
     peer.send('EVENT\t2\t1\taction=login\toutcome=ok')
     with contextlib.suppress(ConnectionResetError):
         assert not any(line.startswith('OK\t2') for line in peer.input)
+
+
+class Spooler:
+    """A process that writes to its spool, and sends nothing of it."""
+
+    def __init__(self, running):
+        self.peer = peer = Peer.__new__(Peer)
+        peer.connect(running, NOBODY, 'team')
+        peer.send('VERSION\tteam-client\t1\t0')
+        peer.send('HELLO\t%s\t1\tspool' % secrets.token_hex(16))
+        self.fd, data = -1, b''
+        while b'READY' not in data:
+            part, fds, _, _ = socket.recv_fds(peer.sock, 4096, 1)
+            assert part, 'the service closed the connection'
+            data += part
+            self.fd = fds[0] if fds else self.fd
+        assert self.fd >= 0, data
+
+    def write(self, *lines):
+        os.write(self.fd, '\n'.join(lines).encode())
+
+    def die(self):
+        os.close(self.fd)
+        self.peer.sock.close()
+
+
+def event(number, name, more=''):
+    return 'EVENT\t%d\t1\taction=open\toutcome=ok\tname=%s%s' % (number, name, more)
+
+
+def spooled(running, name):
+    """How often the log has what was spooled, when all of it has been read."""
+    spool = os.path.join(running.dir, 'journal', 'spool')
+    assert instance.wait_for(lambda: not os.listdir(spool), 10)
+    running.all_shipped()
+    return len(running.audit("detail->>'name' = %s OR mailbox = %s", (name, name)))
+
+
+def test_spool_of_own(open_socket):
+    """What stands in a spool is recorded when its process is gone; what isn't
+    complete, or doesn't belong there, is left out."""
+    spooler = Spooler(open_socket)
+    spooler.write('SESSION\t1\tcolleague=nobody\tservice=imap', event(1, 'Team/Spool1'),
+                  'PREPARE\t2\t1\t2\taction=flag\tname=Team/Spool2',
+                  'COMMIT\t3\t1\t2', 'CLAIM\t4\t1\t%s\t1\ttake\t1' % secrets.token_hex(16),
+                  event(5, 'Team/Spool1'), event(6, 'Team/Spool3'))
+    spooler.die()
+    assert spooled(open_socket, 'Team/Spool1') == 2
+    assert spooled(open_socket, 'Team/Spool2') == spooled(open_socket, 'Team/Spool3') == 0
+
+
+@pytest.mark.parametrize('lines', [
+    ['SESSION\t1\tcolleague=alice', event(1, 'Team/Forged')],
+    ['SESSION\t1\tcolleague=nobody', event(1, 'Team/Forged', '\tcolleague=alice')],
+    ['SESSION\t1\tcolleague=nobody', 'SESSION\t1\tcolleague=alice', event(1, 'Team/Forged')],
+    [event(1, 'Team/Forged')], ['\001\0', 'nonsense', event(1, 'Team/Forged')]])
+def test_spool_in_another_name(open_socket, lines):
+    """A spool is no way to write in another's name."""
+    spooler = Spooler(open_socket)
+    spooler.write(*lines, '')
+    spooler.die()
+    assert spooled(open_socket, 'Team/Forged') == 0
 
 
 def test_refusal_is_logged(open_socket):

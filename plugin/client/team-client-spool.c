@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The client's end of the spool: what stands in it needn't be waited for. */
+
+#include "team-common.h"
+#include "str.h"
+#include "team-protocol.h"
+#include "team-client-private.h"
+
+#include <unistd.h>
+
+void team_spool_open(struct team_client *client, int fd)
+{
+	team_spool_close(client);
+	fd_close_on_exec(fd, TRUE);
+	client->spool_fd = fd;
+	client->spool_size = 0;
+	client->spool_generation++;
+}
+
+void team_spool_close(struct team_client *client)
+{
+	i_close_fd(&client->spool_fd);
+}
+
+/* Begins it anew when it is full and all that stands in it is in the journal
+   as well. */
+static bool
+team_spool_make_room(struct team_client *client, struct team_request *request,
+		     size_t size)
+{
+	if (client->spool_size + size <= TEAM_SPOOL_MAX_SIZE)
+		return TRUE;
+	if (size > TEAM_SPOOL_MAX_SIZE || client->requests_head != request ||
+	    ftruncate(client->spool_fd, 0) < 0)
+		return FALSE;
+	client->spool_size = 0;
+	client->spool_generation++;
+	return TRUE;
+}
+
+bool team_spool_add(struct team_session *session, struct team_request *request)
+{
+	struct team_client *client = session->client;
+	string_t *str;
+
+	if (client->spool_fd == -1 ||
+	    !team_spool_make_room(client, request, strlen(session->line) +
+				  request->line_len + 2))
+		return FALSE;
+	str = t_str_new(512);
+	if (session->spool_generation != client->spool_generation)
+		str_printfa(str, "%s\n", session->line);
+	str_printfa(str, "%s\n", request->line);
+	if (pwrite(client->spool_fd, str_data(str), str_len(str),
+		   client->spool_size) != (ssize_t)str_len(str))
+		return FALSE;
+	client->spool_size += str_len(str);
+	session->spool_generation = client->spool_generation;
+	return TRUE;
+}

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a mail process wrote to its spool stands in the journal: it gets to
+PostgreSQL exactly once, whoever dies before the service was told."""
+import os
+import re
+import signal
+
+import pytest
+
+from instance import wait_for
+from work import mailbox
+
+
+def mail_process(server, user):
+    """The number of the user's last mail process."""
+    pids = wait_for(lambda: re.findall(r'(?:Login|Logged in): user=<%s>.* mpid=(\d+)' % user,
+                                       server.log()))
+    return int(pids[-1])
+
+
+def spools(server):
+    """Names of files. Other sessions may still have theirs."""
+    return set(os.listdir(os.path.join(server.dir, 'journal', 'spool')))
+
+
+@pytest.fixture
+def others(server):
+    return spools(server)
+
+
+def session_of(server, user):
+    """A session that has got its spool."""
+    session = server.login(user)
+    session.command('NOOP')
+    assert wait_for(lambda: any(
+        os.path.basename(os.path.dirname(os.readlink('/proc/%d/fd/%s' % (pid, fd)))) == 'spool'
+        for pid in [mail_process(server, user)] for fd in os.listdir('/proc/%d/fd' % pid)))
+    return session
+
+
+def check_recorded(server, box, user, uids):
+    """Each action is there, and none twice."""
+    assert server.all_shipped(30)
+    for action, expected in (('open', [None]), ('fetch', uids)):
+        rows = server.wait_audit('mailbox = %s AND colleague = %s AND action = %s',
+                                 (box, user, action), len(expected), 20)
+        assert [row['uid'] for row in rows] == expected, action
+        assert all(row['session'] and row['client'] == 'Spooler' for row in rows)
+
+
+@pytest.mark.parametrize('dies', ['both', 'mail process', 'service'])
+def test_killed_before_the_service_was_told(server, others, dies):
+    box, uids = mailbox(server, 5)
+    user = 'u%d' % (71 + ['both', 'mail process', 'service'].index(dies))
+    session = session_of(server, user)
+    session.command('ID ("name" "Spooler")')
+    # it reads nothing from now on
+    service = wait_for(server.service_pid)
+    os.kill(service, signal.SIGSTOP)
+    try:
+        session.select(box)
+        for uid in uids:
+            session.command('UID FETCH %d (BODY.PEEK[])' % uid)
+        if dies != 'service':
+            os.kill(mail_process(server, user), signal.SIGKILL)
+        if dies != 'mail process':
+            os.kill(service, signal.SIGKILL)
+    finally:
+        if dies == 'mail process':
+            os.kill(service, signal.SIGCONT)
+    if dies == 'service':
+        session.command('NOOP')
+    check_recorded(server, box, user, uids)
+    if dies == 'service':
+        session.logout()
+    assert wait_for(lambda: not spools(server) - others, 10), 'a spool of a dead process is left'
+
+
+def test_more_than_a_spool_takes(server, others):
+    """Then it is waited for, and the spool begins anew."""
+    box, uids = mailbox(server, 3)
+    session = session_of(server, 'u75')
+    session.command('ID ("name" "Spooler")')
+    path = os.path.join(server.dir, 'journal', 'spool', (spools(server) - others).pop())
+    sizes = []
+    for _ in range(800):
+        session.select(box)
+        session.command('UNSELECT')
+        sizes.append(os.path.getsize(path))
+    assert max(sizes) <= 64 * 1024
+    assert any(after < before for before, after in zip(sizes, sizes[1:])), 'never begun anew'
+    os.kill(mail_process(server, 'u75'), signal.SIGKILL)
+    assert server.all_shipped(30)
+    rows = server.wait_audit("mailbox = %s AND colleague = 'u75' AND action = 'open'", (box,), 800)
+    assert len(rows) == 800
+    assert wait_for(lambda: not spools(server) - others, 10)
+
+
+def test_descriptors_do_not_pile_up(server, others):
+    def descriptors():
+        return len(os.listdir('/proc/%d/fd' % server.service_pid()))
+    before = descriptors()
+    sessions = [session_of(server, 'u%d' % n) for n in range(80, 90)]
+    # each has its connection, and the service keeps no file open
+    assert descriptors() <= before + len(sessions) + 2
+    for session in sessions:
+        session.logout()
+    assert wait_for(lambda: not spools(server) - others, 10)
+    assert wait_for(lambda: descriptors() <= before + 2, 10)
