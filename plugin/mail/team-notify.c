@@ -29,10 +29,13 @@ static MODULE_CONTEXT_DEFINE_INIT(team_list_module,
 
 static bool team_list_counts_unseen(struct mailbox_list *list)
 {
-	const struct team_user *tuser = TEAM_USER_CONTEXT(list->ns->user);
+	struct team_user *tuser = TEAM_USER_CONTEXT(list->ns->user);
+	const struct team_settings *set;
 
-	return tuser != NULL && compat_list_has_private_index(list) &&
-		(tuser->set->private_flags & MAIL_SEEN) != 0;
+	if (tuser == NULL || !compat_list_has_private_index(list))
+		return FALSE;
+	set = team_user_namespace_settings(tuser, list->ns);
+	return (set->private_flags & MAIL_SEEN) != 0;
 }
 
 /* Only where changes have numbers does the list hear of a change that the
