@@ -10,8 +10,10 @@ import time
 
 import pytest
 
+import imapsession
 from conftest import Box
 from instance import wait_for
+from test_pipelined import pipeline
 
 PRIVATE = ['\\Seen', '\\Flagged', '$Important', 'my-a', 'my-b', 'Old']
 SHARED = ['\\Answered', '\\Draft', 'invoice', '$Forwarded']
@@ -51,6 +53,9 @@ class Model:
             for _ in range(2):
                 session = server.login(who)
                 session.who, session.box = who, None
+                # what a client would remember of mailboxes: UIDVALIDITY, MODSEQ, flags
+                session.memory = {}
+                session.command('ENABLE QRESYNC')
                 self.sessions.append(session)
         for _ in range(2):
             self.create(self.sessions[0])
@@ -125,6 +130,49 @@ class Model:
         assert answer.ok and 'MODIFIED' not in answer.text, answer
         self.boxes[session.box][uids[0]].change(session.who, flags, True)
 
+    def do_pipeline(self, session):
+        """Several STOREs in one packet."""
+        uids = self.pick(session)
+        if not uids:
+            return
+        changes = [(self.rnd.choice(uids), self.flags(), self.rnd.random() < 0.6)
+                   for _ in range(self.rnd.randint(2, 5))]
+        answers = pipeline(session, *('UID STORE %d %sFLAGS%s (%s)' % (
+            uid, '+' if add else '-', self.rnd.choice(['', '.SILENT']), ' '.join(flags))
+            for uid, flags, add in changes))
+        assert all(answer.ok for answer in answers), answers
+        for uid, flags, add in changes:
+            self.boxes[session.box][uid].change(session.who, flags, add)
+
+    def do_remember(self, session):
+        """What is known of the mailbox now; do_resync() comes back to it."""
+        session.memory.pop(session.box, None)
+        known = self.state(session)
+        answer = session.command('STATUS %s (UIDVALIDITY HIGHESTMODSEQ)' % session.box)
+        numbers = re.search(rb'UIDVALIDITY (\d+) HIGHESTMODSEQ (\d+)',
+                            b' '.join(answer.lines('* STATUS')))
+        session.memory[session.box] = (int(numbers.group(1)), int(numbers.group(2)), known)
+
+    def do_resync(self, session):
+        """Opens a mailbox again and is told all that has changed meanwhile."""
+        names = sorted(set(session.memory) & set(self.boxes))
+        if not names:
+            return
+        session.box = self.rnd.choice(names)
+        uidvalidity, modseq, known = session.memory[session.box]
+        session.command('UNSELECT')
+        answer = session.command('SELECT %s (QRESYNC (%d %d))' % (
+            session.box, uidvalidity, modseq))
+        if not answer.lines('[UIDVALIDITY %d]' % uidvalidity):
+            del session.memory[session.box]
+            return
+        known = dict(known)
+        learn(known, answer.untagged + session.command('NOOP').untagged)
+        got = self.state(session)
+        assert known == got, '%s in %s: learned %r, but there is %r' % (
+            session.who, session.box, differing(known, got), differing(got, known))
+        session.memory[session.box] = (uidvalidity, modseq, session.memory[session.box][2])
+
     def do_read(self, session):
         uids = self.pick(session)[:2]
         for uid in uids:
@@ -183,6 +231,7 @@ class Model:
         session.command('RENAME %s %s' % (old, new))
         self.boxes[new] = self.boxes.pop(old)
         for other in self.sessions:
+            other.memory.pop(old, None)
             if other.box == old:
                 other.box = new
                 other.select(new)
@@ -206,7 +255,8 @@ class Model:
     def state(self, session):
         session.command('NOOP')
         return {f['uid']: f['flags'] - {'\\Recent'} for f in
-                session.command('UID FETCH 1:* (FLAGS)').fetched() if f['uid']}
+                session.command('UID FETCH 1:* (FLAGS)').fetched()
+                if f['uid'] and f['flags'] is not None}
 
     def wanted(self, session):
         return {uid: message.flags(session.who)
@@ -268,6 +318,21 @@ class Model:
                 unseen)
 
 
+def learn(known, lines):
+    """What untagged answers tell a client that has QRESYNC."""
+    for line in lines:
+        fetch = imapsession.parse_fetch(line)
+        if line.startswith(b'* VANISHED'):
+            for uid in expand(line.split()[-1].decode()):
+                known.pop(uid, None)
+        elif fetch and fetch['flags'] is not None:
+            known[fetch['uid']] = fetch['flags'] - {'\\Recent'}
+
+
+def differing(one, other):
+    return {uid: flags for uid, flags in one.items() if other.get(uid) != flags}
+
+
 def sequence(uids):
     return ','.join(map(str, uids))
 
@@ -281,7 +346,8 @@ def expand(text):
 
 
 DO = ['append', 'store', 'store', 'store', 'store_unchangedsince', 'read', 'read', 'copy', 'move',
-      'expunge', 'select', 'select', 'rename', 'recreate']
+      'expunge', 'select', 'select', 'pipeline', 'remember', 'remember', 'resync', 'resync',
+      'rename', 'recreate']
 CHECK = ['flags', 'flags', 'search', 'search', 'status']
 
 
