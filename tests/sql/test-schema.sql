@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- The schema as a whole: owner, closed search_path, comments, privileges.
 BEGIN;
-SELECT plan(27);
+SELECT plan(29);
 
 SELECT is((SELECT rolsuper FROM pg_roles r JOIN pg_namespace n
 	   ON n.nspowner = r.oid WHERE n.nspname = 'team'), false,
@@ -78,6 +78,18 @@ SELECT results_eq($$SELECT p.proname::text COLLATE "default" FROM pg_proc p
 	      'message_find', 'notice_tell', 'notices', 'private_known', 'reply_check',
 	      'status', 'sync_claims', 'sync_flags', 'sync_mailbox'],
 	'team_service may execute just the functions of the service');
+SELECT results_eq($$SELECT p.proname::text COLLATE "default" FROM pg_proc p
+	JOIN pg_namespace n ON n.oid = p.pronamespace
+	WHERE n.nspname = 'team' AND
+		has_function_privilege('team_auditor', p.oid, 'EXECUTE')
+	ORDER BY p.proname COLLATE "C"$$,
+	ARRAY['audit_detail', 'expand', 'place', 'uid_set'],
+	'team_auditor may execute just what the views are made of');
+SELECT is_empty($$SELECT p.oid::regprocedure, a.grantee::regrole FROM pg_proc p
+	JOIN pg_namespace n ON n.oid = p.pronamespace, aclexplode(p.proacl) a
+	WHERE n.nspname = 'team' AND a.grantee NOT IN (p.proowner,
+		'team_service'::regrole, 'team_auditor'::regrole)$$,
+	'and nobody else any function');
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p
 	JOIN pg_namespace n ON n.oid = p.pronamespace
 	WHERE n.nspname = 'team' AND p.prosecdef AND
