@@ -220,3 +220,16 @@ def test_live_search_follows_the_copy(box, other_box):
     assert flags_of(watching, new) >= {'my-x', '\\Flagged'}
     for live in lives:
         assert live.update(lines) == {new}
+
+
+@pytest.mark.parametrize('command', ['COPY', 'MOVE'])
+def test_saved_result_is_copied(box, other_box, marked, command):
+    """COPY $ and MOVE $ with what a search for private keywords found."""
+    alice, _ = marked
+    alice.command('SEARCH RETURN (SAVE) KEYWORD my-x')
+    alice.command('%s $ %s' % (command, other_box.name))
+    assert alice.search('ALL') == (box.uids if command == 'COPY' else box.uids[2:])
+    alice.select(other_box.name)
+    one, two = alice.search('ALL')
+    assert flags_of(alice, one) == {'\\Seen', 'my-x'}
+    assert flags_of(alice, two) == {'\\Flagged', 'my-x', 'my-y', 'shared'}
