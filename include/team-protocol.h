@@ -77,18 +77,24 @@
    are appended with d.late=yes.
 
    State requests:
-   SYNC    <id> <sid> <guid> <uidvalidity> <cursor> <name>
+   SYNC    <id> <sid> <guid> <uidvalidity> <cursor> <name> [<claims>]
      Reads the state of a mailbox that PostgreSQL knows and this node may not.
      <guid> 32 hex digits; <cursor> the revision up to which the colleague's
-     replica has been brought, 0 for an empty one; <name> the mailbox's vname.
+     replica has been brought, 0 for an empty one; <name> the mailbox's vname;
+     <claims> what the last answer said to the session, 0 if there was none.
      D <id> flag  <flag> <first-uid> <last-uid> <uidset>
          between first-uid and last-uid exactly the messages in <uidset>
          (may be empty) have the private flag or keyword <flag>. Only what was
          changed after <cursor>, on this node or another. Changes that the
          colleague's sessions had begun before are waited for: whatever their
          private index has that the answer lacks was begun later.
+     D <id> claims all|changed <claims>
+         what to send the next time, and whether the following are all claims
+         in the mailbox or what became of those that were changed
+     D <id> unclaimed <uidset>
+         nobody claims these any more
      D <id> claim <uid> <holder> <since> <until>
-         every live claim in the mailbox; times in seconds since the epoch
+         times in seconds since the epoch
      OK <id> <rev> [<epoch> <flags> <own> <box>]
                                  the new cursor, and the generations that the
                                  answer has at least, if they are known

@@ -44,7 +44,7 @@ bool team_keyword_is_managed(struct team_user *tuser, const char *keyword)
  * The sum
  */
 
-static uint32_t team_claim_sum(uint32_t uid, const char *holder_keyword)
+uint32_t team_claim_sum(uint32_t uid, const char *holder_keyword)
 {
 	uint32_t hash = (uid * 2654435761U) ^ team_hash_icase(holder_keyword);
 
@@ -52,18 +52,6 @@ static uint32_t team_claim_sum(uint32_t uid, const char *holder_keyword)
 	hash ^= hash >> 15;
 	hash *= 2246822519U;
 	return hash ^ (hash >> 13);
-}
-
-uint32_t team_claims_sum(const ARRAY_TYPE(team_claim) *claims)
-{
-	const struct team_claim *claim;
-	uint32_t sum = 0;
-
-	array_foreach(claims, claim) T_BEGIN {
-		sum += team_claim_sum(claim->uid,
-				      team_claim_keyword(claim->holder));
-	} T_END;
-	return sum;
 }
 
 static uint32_t
@@ -263,7 +251,7 @@ team_claims_show_changed(struct team_claim_show *show,
 	unsigned int i = 0, j = 0, new_count, old_count;
 
 	new_claims = array_get(claims, &new_count);
-	old_claims = array_get(&show->tbox->shown, &old_count);
+	old_claims = array_get(&show->tbox->shown.list, &old_count);
 	while (i < new_count || j < old_count) {
 		if (j == old_count || (i < new_count &&
 				new_claims[i].uid < old_claims[j].uid)) {
@@ -275,8 +263,8 @@ team_claims_show_changed(struct team_claim_show *show,
 			team_claim_show_uid(show, old_claims[j].uid, NULL);
 			j++;
 		} else {
-			if (strcmp(new_claims[i].holder,
-				   old_claims[j].holder) != 0) {
+			/* names are there once */
+			if (new_claims[i].holder != old_claims[j].holder) {
 				team_claim_show_uid(show, new_claims[i].uid,
 						    &new_claims[i]);
 			}
@@ -328,33 +316,13 @@ team_claims_show_all(struct team_claim_show *show,
 	}
 }
 
-static void
-team_mailbox_remember_shown(struct team_mailbox *tbox,
-			    const ARRAY_TYPE(team_claim) *claims)
-{
-	const struct team_claim *claim;
-	struct team_claim *copy;
-
-	if (tbox->shown_pool == NULL) {
-		tbox->shown_pool =
-			pool_alloconly_create("team shown claims", 1024);
-	} else {
-		p_clear(tbox->shown_pool);
-	}
-	p_array_init(&tbox->shown, tbox->shown_pool, array_count(claims) + 1);
-	array_foreach(claims, claim) {
-		copy = array_append_space(&tbox->shown);
-		*copy = *claim;
-		copy->holder = p_strdup(tbox->shown_pool, claim->holder);
-	}
-}
-
-int team_mailbox_apply_claims(struct team_mailbox *tbox,
-			      const ARRAY_TYPE(team_claim) *claims)
+int team_mailbox_show_claims(struct team_mailbox *tbox,
+			     const ARRAY_TYPE(team_claim) *claims,
+			     uint32_t sum)
 {
 	struct mail_index *index = tbox->box->index;
 	struct team_claim_show show;
-	uint32_t sum = team_claims_sum(claims), old_sum;
+	uint32_t old_sum;
 	int ret = 0;
 
 	if (mail_index_refresh(index) < 0)
@@ -365,8 +333,7 @@ int team_mailbox_apply_claims(struct team_mailbox *tbox,
 	old_sum = team_claims_index_sum(tbox, show.view);
 	if (old_sum != sum) {
 		show.trans = mail_index_transaction_begin(show.view, 0);
-		if (tbox->shown_pool != NULL &&
-		    team_claims_sum(&tbox->shown) == old_sum)
+		if (tbox->shown.cursor != NULL && tbox->shown.sum == old_sum)
 			team_claims_show_changed(&show, claims);
 		else
 			team_claims_show_all(&show, claims);
@@ -375,7 +342,5 @@ int team_mailbox_apply_claims(struct team_mailbox *tbox,
 		ret = mail_index_transaction_commit(&show.trans);
 	}
 	mail_index_view_close(&show.view);
-	if (ret == 0)
-		team_mailbox_remember_shown(tbox, claims);
 	return ret;
 }

@@ -35,12 +35,29 @@ void team_transaction_show_claims(struct team_transaction *tt,
 				  const char *holder_keyword);
 /* The sum of the claims that the shared index shows. */
 uint32_t team_claims_shown_sum(struct team_mailbox *tbox);
-/* The sum of these claims. */
-uint32_t team_claims_sum(const ARRAY_TYPE(team_claim) *claims);
+/* What a claim adds to the sum. */
+uint32_t team_claim_sum(uint32_t uid, const char *holder_keyword);
 /* Brings the keywords of the shared index in line with the claims, which are
-   in the order of UIDs. */
+   in the order of UIDs and have this sum. Returns 0 or -1. */
+int team_mailbox_show_claims(struct team_mailbox *tbox,
+			     const ARRAY_TYPE(team_claim) *claims,
+			     uint32_t sum);
+
+/* team-claims-seen.c */
+/* What the service says about a mailbox's claims. */
+struct team_claims_answer {
+	/* these are all, otherwise what became of those that were changed */
+	bool all;
+	/* NULL if it says nothing */
+	const char *cursor;
+	ARRAY_TYPE(team_claim) claims;
+	ARRAY_TYPE(seq_range) unclaimed;
+};
+/* Brings what was seen last up to the answer and shows it. Returns 0, or -1 if
+   that can't be done now. */
 int team_mailbox_apply_claims(struct team_mailbox *tbox,
-			      const ARRAY_TYPE(team_claim) *claims);
+			      const struct team_claims_answer *answer);
+void team_mailbox_forget_claims(struct team_mailbox *tbox);
 
 /* team-claims.c */
 /* Does the message show that the user holds it? */

@@ -217,6 +217,7 @@ static void team_mailbox_close(struct mailbox *box)
 	team_keywords_reset(tbox);
 	tbox->own_claim_idx = TEAM_KEYWORD_NONE;
 	tbox->gens.epoch = 0;
+	team_mailbox_forget_claims(tbox);
 	tbox->open_recorded = FALSE;
 	tbox->settings_told = FALSE;
 	timeout_remove(&tbox->to_retry);
@@ -232,7 +233,6 @@ static void team_mailbox_free(struct mailbox *box)
 	array_free(&tbox->touched_uids);
 	array_free(&tbox->keyword_private);
 	array_free(&tbox->pvt_keywords);
-	pool_unref(&tbox->shown_pool);
 	tbox->module_ctx.super.free(box);
 }
 

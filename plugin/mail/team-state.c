@@ -42,6 +42,18 @@ team_state_add_flag(struct team_mailbox *tbox, struct team_state *state,
 }
 
 static int
+team_state_add_claims(struct team_mailbox *tbox,
+		      struct team_claims_answer *answer, const char *const *data)
+{
+	if (str_array_length(data) < 3)
+		return -1;
+	answer->all = strcmp(data[1], "all") == 0;
+	answer->cursor = data[2];
+	/* it was asked for changes of what this session knows only */
+	return answer->all || tbox->shown.cursor != NULL ? 0 : -1;
+}
+
+static int
 team_state_add_claim(ARRAY_TYPE(team_claim) *claims, const char *const *data)
 {
 	struct team_claim claim;
@@ -76,7 +88,7 @@ static int
 team_state_parse(struct team_mailbox *tbox, struct team_state *state,
 		 const struct team_answer *answer)
 {
-	ARRAY_TYPE(team_claim) claims;
+	struct team_claims_answer claims;
 	const char *const *data;
 	int ret = 0;
 
@@ -85,18 +97,27 @@ team_state_parse(struct team_mailbox *tbox, struct team_state *state,
 	    team_state_parse_generations(answer->args + 1,
 					 &state->gens.gens) < 0)
 		return -1;
-	t_array_init(&claims, 8);
+	i_zero(&claims);
+	t_array_init(&claims.claims, 8);
+	t_array_init(&claims.unclaimed, 8);
 	array_foreach_elem(&answer->data, data) {
 		if (strcmp(data[0], "flag") == 0)
 			ret = team_state_add_flag(tbox, state, data);
 		else if (strcmp(data[0], "claim") == 0)
-			ret = team_state_add_claim(&claims, data);
+			ret = team_state_add_claim(&claims.claims, data);
+		else if (strcmp(data[0], "claims") == 0)
+			ret = team_state_add_claims(tbox, &claims, data);
+		else if (strcmp(data[0], "unclaimed") == 0 && data[1] != NULL)
+			ret = imap_seq_set_nostar_parse(data[1],
+							&claims.unclaimed);
 		if (ret < 0)
 			return -1;
 	}
-	state->gens.claims_sum = team_claims_sum(&claims);
+	if (claims.cursor == NULL)
+		return -1;
 	if (team_mailbox_apply_claims(tbox, &claims) < 0)
 		mailbox_set_index_error(tbox->box);
+	state->gens.claims_sum = tbox->shown.sum;
 	return 0;
 }
 
@@ -145,13 +166,14 @@ team_state_request(struct team_mailbox *tbox, struct team_state *state,
 		   const char **error_r)
 {
 	struct team_answer answer;
-	const char *args[5];
+	const char *args[6];
 
 	args[0] = tbox->guid;
 	args[1] = t_strdup_printf("%u", tbox->uidvalidity);
 	args[2] = t_strdup_printf("%"PRIu64, state->cursor);
 	args[3] = tbox->box->vname;
-	args[4] = NULL;
+	args[4] = tbox->shown.cursor == NULL ? "0" : tbox->shown.cursor;
+	args[5] = NULL;
 	if (team_client_request(team_user_session(tbox->tuser), state->pool,
 				"SYNC", args, &answer, error_r) < 0)
 		return -1;

@@ -115,6 +115,18 @@ struct team_claim {
 };
 ARRAY_DEFINE_TYPE(team_claim, struct team_claim);
 
+struct team_shown_claims {
+	/* what the service is told to get only what has changed since; NULL
+	   before there is anything */
+	char *cursor;
+	/* by UID */
+	ARRAY_TYPE(team_claim) list;
+	uint32_t sum;
+	/* the holders' names, each once */
+	pool_t pool;
+	ARRAY_TYPE(const_string) holders;
+};
+
 struct team_mailbox {
 	union mailbox_module_context module_ctx;
 	struct team_mailbox *prev, *next;
@@ -139,9 +151,8 @@ struct team_mailbox {
 	/* in the shared index's header: the sum of the claims that its keywords
 	   show */
 	uint32_t claims_ext_id;
-	/* the claims that this session saw last; NULL before */
-	pool_t shown_pool;
-	ARRAY_TYPE(team_claim) shown;
+	/* the claims that this session saw last */
+	struct team_shown_claims shown;
 
 	/* messages whose Message-ID the log has, as far as it was asked */
 	ARRAY_TYPE(seq_range) known_uids;

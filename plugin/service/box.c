@@ -5,6 +5,7 @@
 #include "array.h"
 #include "bsearch-insert-pos.h"
 #include "hash.h"
+#include "uidset.h"
 #include "box.h"
 
 struct boxes {
@@ -165,6 +166,21 @@ bool box_claim_remove(struct box *box, uint32_t uid)
 	i_free(claim->holder);
 	array_delete(&box->claims, idx, 1);
 	return TRUE;
+}
+
+void box_claims_remove(struct box *box, const struct team_uidset *uids)
+{
+	struct box_claim *claims;
+	unsigned int i, count, left = 0;
+
+	claims = array_get_modifiable(&box->claims, &count);
+	for (i = 0; i < count; i++) {
+		if (team_uidset_contains(uids, claims[i].uid))
+			i_free(claims[i].holder);
+		else
+			claims[left++] = claims[i];
+	}
+	array_delete(&box->claims, left, count - left);
 }
 
 void box_claims_clear(struct box *box)

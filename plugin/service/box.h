@@ -7,6 +7,7 @@
    away. */
 
 struct boxes;
+struct team_uidset;
 
 struct box_claim {
 	uint32_t uid;
@@ -25,6 +26,10 @@ struct box {
 	struct watch *watches;
 	/* by UID */
 	ARRAY(struct box_claim) claims;
+	/* up to where they are known, on which connection; 0 if they have to be
+	   read anew */
+	uint64_t claims_epoch;
+	int64_t claims_cursor;
 	/* notifications to come about claims that were changed from here */
 	unsigned int own_changes;
 	/* the claims are being read; they changed again meanwhile */
@@ -51,6 +56,7 @@ bool box_claim_set(struct box *box, uint32_t uid, const char *holder,
 		   int64_t since, int64_t until);
 /* Returns TRUE if there was one. */
 bool box_claim_remove(struct box *box, uint32_t uid);
+void box_claims_remove(struct box *box, const struct team_uidset *uids);
 void box_claims_clear(struct box *box);
 
 /* Calls back for all mailboxes. The callback mustn't add or free any. */

@@ -37,6 +37,8 @@ struct state_request {
 	char *guid, *colleague, *name;
 	uint32_t uidvalidity;
 	uint64_t cursor;
+	/* SYNC: of claims */
+	char *claims_cursor;
 	/* KNOWN */
 	bool known;
 
@@ -65,6 +67,10 @@ state_request_new(struct client *client, const struct session *session,
 	sreq->colleague = i_strdup(session->colleague);
 	sreq->name = i_strdup(req->name);
 	sreq->cursor = req->cursor;
+	if (req->claims != NULL) {
+		sreq->claims_cursor = i_strdup(state_claims_cursor(
+			client->service->state, req->claims));
+	}
 	client_request_begin(client);
 	return sreq;
 }
@@ -75,6 +81,7 @@ static void state_request_free(struct state_request *sreq)
 	i_free(sreq->guid);
 	i_free(sreq->colleague);
 	i_free(sreq->name);
+	i_free(sreq->claims_cursor);
 	i_free(sreq->error);
 	i_free(sreq);
 }
@@ -93,26 +100,33 @@ void client_send_pg_error(struct client *client, uint64_t id,
 
 /* ---- SYNC ---- */
 
+/* One data line, or as many as it takes. */
+static void sync_send_uids(struct state_request *sreq, const char *what,
+			   const struct team_uidset *set)
+{
+	const char *fields[3] = { what, NULL, NULL };
+	size_t pos = 0;
+	char *text;
+
+	while (pos < set->count) {
+		text = team_uidset_format_part(set, &pos, SYNC_UIDSET_MAX);
+		fields[1] = text;
+		client_send_data(sreq->client, sreq->id, fields);
+		free(text);
+	}
+}
+
 static void sync_send_known(struct state_request *sreq, const char *known)
 {
 	struct team_uidset set;
-	const char *error, *fields[3];
-	size_t pos = 0;
-	char *text;
+	const char *error;
 
 	if (team_uidset_parse_multirange(known, &set, &error) < 0) {
 		i_error("team.sync_mailbox returned something unexpected: %s",
 			error);
 		return;
 	}
-	while (pos < set.count) {
-		text = team_uidset_format_part(&set, &pos, SYNC_UIDSET_MAX);
-		fields[0] = "known";
-		fields[1] = text;
-		fields[2] = NULL;
-		client_send_data(sreq->client, sreq->id, fields);
-		free(text);
-	}
+	sync_send_uids(sreq, "known", &set);
 	team_uidset_free(&set);
 }
 
@@ -210,32 +224,46 @@ sync_flags_answer(const struct pg_answer *answer, void *context)
 	sync_answered(sreq);
 }
 
+static void sync_send_claims(struct state_request *sreq, const PGresult *result,
+			     const struct state_claims *claims)
+{
+	const char *const claims_fields[] = {
+		"claims", claims->all ? "all" : "changed",
+		state_claims_known(sreq->client->service->state,
+				   claims->cursor), NULL
+	};
+	int i, count = PQntuples(result);
+
+	client_send_data(sreq->client, sreq->id, claims_fields);
+	sync_send_uids(sreq, "unclaimed", &claims->gone);
+	for (i = 1; i < count; i++) {
+		const char *const fields[] = {
+			"claim", PQgetvalue(result, i, 0),
+			PQgetvalue(result, i, 1), PQgetvalue(result, i, 2),
+			PQgetvalue(result, i, 3), NULL
+		};
+		client_send_data(sreq->client, sreq->id, fields);
+	}
+}
+
 static void
 sync_claims_answer(const struct pg_answer *answer, void *context)
 {
 	struct state_request *sreq = context;
 	struct team_service *service = sreq->client->service;
+	struct state_claims claims;
 	struct box *box;
-	int i, count;
 
 	if (sync_answer_ok(sreq, answer)) {
-		count = PQntuples(answer->result);
-		for (i = 0; i < count; i++) {
-			const char *const fields[] = {
-				"claim", PQgetvalue(answer->result, i, 0),
-				PQgetvalue(answer->result, i, 1),
-				PQgetvalue(answer->result, i, 2),
-				PQgetvalue(answer->result, i, 3), NULL
-			};
-			client_send_data(sreq->client, sreq->id, fields);
-		}
 		box = box_get(service->boxes, sreq->guid, sreq->uidvalidity);
 		box_set_name(box, sreq->name);
-		if (state_set_claims(service->state, box,
-				     answer->result) < 0) {
+		if (state_set_claims(service->state, box, sreq->claims_cursor,
+				     answer->result, &claims) < 0) {
 			sync_failed(sreq, PG_ACTION_RETRY, "team.sync_claims "
 				    "returned something unexpected");
-		}
+		} else
+			sync_send_claims(sreq, answer->result, &claims);
+		team_uidset_free(&claims.gone);
 		box_check_unused(box);
 	}
 	sync_answered(sreq);
@@ -254,7 +282,9 @@ static void sync_barrier_done(bool ok, void *context)
 		"-1", sreq->guid, uidvalidity, sreq->colleague,
 		t_strdup_printf("%"PRIu64, sreq->cursor)
 	};
-	const char *claims_params[] = { sreq->guid, uidvalidity };
+	const char *claims_params[] = {
+		sreq->guid, uidvalidity, sreq->claims_cursor
+	};
 
 	if (!ok || !pg_conn_is_hopeful(service->requests)) {
 		sreq->left = 1;

@@ -175,6 +175,12 @@ static void clock_answer(const struct pg_answer *answer, void *context)
 	lapses->clock_ahead = ahead;
 }
 
+/* otherwise the next time */
+static void claim_forget_answer(const struct pg_answer *answer ATTR_UNUSED,
+				void *context ATTR_UNUSED)
+{
+}
+
 static void lapses_shipped(bool ok, void *context)
 {
 	struct lapses *lapses = context;
@@ -191,6 +197,8 @@ static void lapses_shipped(bool ok, void *context)
 	}
 	pg_conn_request(service->requests, "clock", NULL, 0, clock_answer,
 			lapses);
+	pg_conn_request(service->requests, "claim_forget", NULL, 0,
+			claim_forget_answer, lapses);
 	pg_conn_request(service->requests, "claim_lapse", params,
 			N_ELEMENTS(params), lapses_answer, lapses);
 }

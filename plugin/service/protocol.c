@@ -25,7 +25,7 @@ static const struct command {
 	{ "PREPARE", TEAM_COMMAND_PREPARE, TRUE, TRUE, TRUE, FALSE, 1, 0 },
 	{ "COMMIT", TEAM_COMMAND_COMMIT, TRUE, TRUE, TRUE, FALSE, 0, 0 },
 	{ "ABORT", TEAM_COMMAND_ABORT, TRUE, TRUE, TRUE, FALSE, 0, 0 },
-	{ "SYNC", TEAM_COMMAND_SYNC, TRUE, TRUE, FALSE, TRUE, 2, 2 },
+	{ "SYNC", TEAM_COMMAND_SYNC, TRUE, TRUE, FALSE, TRUE, 2, 3 },
 	{ "KNOWN", TEAM_COMMAND_KNOWN, TRUE, TRUE, FALSE, TRUE, 1, 1 },
 	{ "PRIVATE", TEAM_COMMAND_PRIVATE, TRUE, TRUE, FALSE, TRUE, 4, 4 },
 	{ "WATCH", TEAM_COMMAND_WATCH, TRUE, TRUE, FALSE, TRUE, 0, 0 },
@@ -141,6 +141,7 @@ static int parse_sync(const char *const *args, struct team_request *req,
 		      const char **error_r)
 {
 	req->name = args[1];
+	req->claims = args[2] == NULL ? "0" : args[2];
 	if (strcmp(args[0], "0") == 0)
 		return 0;
 	if (parse_number(args[0], &req->cursor) < 0) {

@@ -61,6 +61,7 @@ struct team_request {
 	uint32_t uidvalidity;
 	/* SYNC */
 	uint64_t cursor;
+	const char *claims;
 	/* TELL: of the notice */
 	uint64_t notice;
 	/* SYNC, KNOWN, ADMIN-CLAIM, WHO: the mailbox; QUERY: the query;

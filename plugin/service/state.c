@@ -4,6 +4,7 @@
 #include "team-common.h"
 #include "array.h"
 #include "ioloop.h"
+#include "randgen.h"
 #include "str.h"
 #include "strnum.h"
 #include "record.h"
@@ -32,9 +33,11 @@ static const struct pg_statement state_statements[] = {
 	{ "sync_flags", "SELECT flag, first_uid, last_uid, uids "
 	  "FROM team.sync_flags($1, $2, $3, $4, $5)" },
 	{ "sync_claims",
-	  "SELECT uid, holder, since, until FROM team.sync_claims($1, $2)" },
+	  "SELECT uid, holder, since, until, gone "
+	  "FROM team.sync_claims($1, $2, $3)" },
 	{ "private_known", "SELECT flags, keywords FROM team.private_known($1, "
 	  "$2, $3, $4, $5, $6, timestamptz 'epoch' + $7::bigint * interval '1us')" },
+	{ "claim_forget", "SELECT team.claim_forget('10 minutes')" },
 	{ "claim_try",
 	  "SELECT uid, state, holder, since, until "
 	  "FROM team.claim_try($1, $2, $3, $4, $5, $6, $7, $8)" },
@@ -92,12 +95,14 @@ static const struct pg_statement state_statements[] = {
 
 struct state {
 	struct team_service *service;
+	/* of the connection: cursors of another one say nothing */
+	uint64_t epoch;
 	bool was_ready;
 };
 
 struct claims_refresh {
 	struct state *state;
-	char *guid;
+	char *guid, *cursor;
 	uint32_t uidvalidity;
 };
 
@@ -164,15 +169,52 @@ void state_claim_remove(struct state *state ATTR_UNUSED, struct box *box,
 	(void)box_claim_remove(box, uid);
 }
 
+const char *state_claims_cursor(struct state *state, const char *known)
+{
+	const char *cursor = strchr(known, '.');
+	int64_t num;
+
+	/* of this connection, or none */
+	if (cursor == NULL || str_to_int64(cursor + 1, &num) < 0 ||
+	    strcmp(t_strdup_until(known, cursor), dec2str(state->epoch)) != 0)
+		return "0";
+	return cursor + 1;
+}
+
+const char *state_claims_known(struct state *state, int64_t cursor)
+{
+	return t_strdup_printf("%"PRIu64".%"PRId64, state->epoch, cursor);
+}
+
+static int claims_parse(const PGresult *result, struct state_claims *claims_r)
+{
+	const char *error;
+
+	i_zero(claims_r);
+	if (PQntuples(result) < 1 ||
+	    pg_get_int64(result, 0, 2, &claims_r->cursor) < 0)
+		return -1;
+	claims_r->all = strcmp(PQgetvalue(result, 0, 1), "all") == 0;
+	return PQgetisnull(result, 0, 4) ? 0 : team_uidset_parse_multirange(
+		PQgetvalue(result, 0, 4), &claims_r->gone, &error);
+}
+
 int state_set_claims(struct state *state, struct box *box,
-		     const PGresult *result)
+		     const char *asked, const PGresult *result,
+		     struct state_claims *claims_r)
 {
 	int i, count = PQntuples(result);
-	int64_t since, until, first_until = 0;
+	int64_t since, until, asked_cursor, first_until = 0;
 	uint32_t uid;
 
-	box_claims_clear(box);
-	for (i = 0; i < count; i++) {
+	if (claims_parse(result, claims_r) < 0 ||
+	    str_to_int64(asked, &asked_cursor) < 0)
+		return -1;
+	if (claims_r->all)
+		box_claims_clear(box);
+	else
+		box_claims_remove(box, &claims_r->gone);
+	for (i = 1; i < count; i++) {
 		if (pg_get_uid(result, i, 0, &uid) < 0 ||
 		    pg_get_int64(result, i, 2, &since) < 0 ||
 		    pg_get_int64(result, i, 3, &until) < 0)
@@ -182,6 +224,12 @@ int state_set_claims(struct state *state, struct box *box,
 		if (first_until == 0 || until < first_until)
 			first_until = until;
 	}
+	/* who asked may have known more than is known here */
+	if (claims_r->all || (box->claims_epoch == state->epoch &&
+			      asked_cursor <= box->claims_cursor)) {
+		box->claims_epoch = state->epoch;
+		box->claims_cursor = claims_r->cursor;
+	}
 	lapses_expect(state->service->lapses, first_until);
 	return 0;
 }
@@ -190,6 +238,7 @@ static void
 claims_refresh_answer(const struct pg_answer *answer, void *context)
 {
 	struct claims_refresh *refresh = context;
+	struct state_claims claims;
 	struct box *box;
 	bool again;
 
@@ -197,20 +246,30 @@ claims_refresh_answer(const struct pg_answer *answer, void *context)
 		      refresh->uidvalidity);
 	again = box->refresh_again;
 	box->refreshing = box->refresh_again = FALSE;
-	if (answer->error == NULL &&
-	    state_set_claims(refresh->state, box, answer->result) < 0)
-		i_error("team.sync_claims returned something unexpected");
+	if (answer->error == NULL) {
+		if (state_set_claims(refresh->state, box, refresh->cursor,
+				     answer->result, &claims) < 0) {
+			i_error("team.sync_claims returned something "
+				"unexpected");
+		}
+		team_uidset_free(&claims.gone);
+	}
 	if (answer->error == NULL && again)
 		claims_refresh(refresh->state, box);
 	box_check_unused(box);
 	i_free(refresh->guid);
+	i_free(refresh->cursor);
 	i_free(refresh);
 }
 
-/* Reads the mailbox's claims anew, one time after another. */
+/* Reads what changed of the mailbox's claims, one time after another. */
 static void claims_refresh(struct state *state, struct box *box)
 {
-	const char *params[] = { box->guid, dec2str(box->uidvalidity) };
+	const char *params[] = {
+		box->guid, dec2str(box->uidvalidity),
+		box->claims_epoch != state->epoch ? "0" :
+			t_strdup_printf("%"PRId64, box->claims_cursor)
+	};
 	struct claims_refresh *refresh;
 
 	if (box->refreshing) {
@@ -222,6 +281,7 @@ static void claims_refresh(struct state *state, struct box *box)
 	refresh->state = state;
 	refresh->guid = i_strdup(box->guid);
 	refresh->uidvalidity = box->uidvalidity;
+	refresh->cursor = i_strdup(params[2]);
 	pg_conn_request(state->service->requests, "sync_claims", params,
 			N_ELEMENTS(params), claims_refresh_answer, refresh);
 }
@@ -275,6 +335,7 @@ static void state_ready(void *context, int node_id,
 {
 	struct state *state = context;
 
+	state->epoch++;
 	listen_begin(state->service->requests, node_id);
 	pg_conn_request(state->service->requests, "claims", NULL, 0,
 			claims_all_answer, state);
@@ -360,6 +421,9 @@ struct state *state_init(struct team_service *service)
 	struct state *state = i_new(struct state, 1);
 
 	state->service = service;
+	random_fill(&state->epoch, sizeof(state->epoch));
+	/* a number that others can parse */
+	state->epoch &= INT64_MAX >> 8;
 	service->requests = pg_conn_init(&set, &callbacks, state);
 	return state;
 }

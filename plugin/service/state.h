@@ -6,6 +6,7 @@
    the claims, kept up by notifications. */
 
 #include "pg-conn.h"
+#include "uidset.h"
 
 struct team_service;
 struct box;
@@ -16,10 +17,24 @@ struct team_record;
 struct state *state_init(struct team_service *service);
 void state_deinit(struct state **state);
 
-/* Replaces what is known of the mailbox's claims with the rows of
-   sync_claims. Returns 0 or -1 if they aren't what is expected. */
+/* What sync_claims says besides claims; gone has to be freed. */
+struct state_claims {
+	/* these are all claims, otherwise those that were changed */
+	bool all;
+	int64_t cursor;
+	struct team_uidset gone;
+};
+
+/* The cursor for PostgreSQL out of what a client was given ("0" if it holds no
+   more), and what a client is given. */
+const char *state_claims_cursor(struct state *state, const char *known);
+const char *state_claims_known(struct state *state, int64_t cursor);
+/* Brings what is known of the mailbox's claims up to the rows of sync_claims,
+   which was asked for what changed since the cursor asked. Returns 0 or -1 if
+   they aren't what is expected. */
 int state_set_claims(struct state *state, struct box *box,
-		     const PGresult *result);
+		     const char *asked, const PGresult *result,
+		     struct state_claims *claims_r);
 /* A claim is known to be gone or there; its lapse is expected. */
 void state_claim_set(struct state *state, struct box *box, uint32_t uid,
 		     const char *holder, int64_t since, int64_t until);

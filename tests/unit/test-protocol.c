@@ -122,7 +122,7 @@ static const char *const answerable[] = {
 	"PREPARE\t9\t1\t0\taction=x", "PREPARE\t9\t1\tx\taction=x",
 	"PREPARE\t9\t1\t2", "COMMIT\t9\t1", "COMMIT\t9\t1\t2\tx",
 	"SYNC\t9\t1", "SYNC\t9\t1\t"GUID"\t1\t0", "SYNC\t9\t1\t"GUID,
-	"SYNC\t9\t1\t"GUID"\t1\t0\tx\ty",
+	"SYNC\t9\t1\t"GUID"\t1\t0\tx\ty\tz",
 	"SYNC\t9\t1\t"GUID"\t0\t0\tx", "SYNC\t9\t1\t"GUID"\t4294967296\t0\tx",
 	"SYNC\t9\t1\t"GUID"\t1\t-1\tx", "SYNC\t9\t1\t"GUID"\t1\t00\tx",
 	"SYNC\t9\t1\t"GUID"\t1\t99999999999999999999\tx",
