@@ -19,7 +19,8 @@ sys.path.insert(0, os.path.join(HERE, '..', '..', 'packaging', 'quickstart.d'))
 import imapsession  # noqa: E402
 
 BOX, TARGET = 'Team/Batches', 'Team/BatchesTarget'
-MESSAGE = b'From: c@customers.example\r\nMessage-ID: <batch@x>\r\nSubject: x\r\n\r\nHello\r\n'
+# without a Message-ID, which would be the same for all
+MESSAGE = b'From: c@customers.example\r\nSubject: x\r\n\r\nHello\r\n'
 
 
 def fill(session, count):
