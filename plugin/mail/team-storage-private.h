@@ -12,6 +12,7 @@
 #include "team-generations.h"
 #include "team-plugin.h"
 #include "team-settings.h"
+#include "team-shown.h"
 
 #define TEAM_KEYWORD_NONE UINT_MAX
 
@@ -105,26 +106,6 @@ struct team_user {
 	bool away_logged:1;
 	/* a mailbox is being created */
 	bool creating:1;
-};
-
-struct team_claim {
-	uint32_t uid;
-	/* empty: nobody knows who holds it */
-	const char *holder;
-	time_t since, until;
-};
-ARRAY_DEFINE_TYPE(team_claim, struct team_claim);
-
-struct team_shown_claims {
-	/* what the service is told to get only what has changed since; NULL
-	   before there is anything */
-	char *cursor;
-	/* by UID */
-	ARRAY_TYPE(team_claim) list;
-	uint32_t sum;
-	/* the holders' names, each once */
-	pool_t pool;
-	ARRAY_TYPE(const_string) holders;
 };
 
 struct team_mailbox {
