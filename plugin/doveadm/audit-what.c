@@ -11,11 +11,6 @@
 
 #include <ctype.h>
 
-struct detail_field {
-	const char *key, *value;
-};
-ARRAY_DEFINE_TYPE(detail_field, struct detail_field);
-
 /* Stands in every row of a session, and in columns of its own elsewhere. */
 static const char *const hidden_keys[] = { "user", "service", "tls", NULL };
 
@@ -208,9 +203,20 @@ static bool read_object(const char *p, ARRAY_TYPE(detail_field) *fields)
 	return *p == '\0';
 }
 
-/* Takes the value out, so that only the rest is left to show. */
-static const char *
-field_take(ARRAY_TYPE(detail_field) *fields, const char *key)
+bool team_audit_detail_read(const char *detail,
+			    ARRAY_TYPE(detail_field) *fields)
+{
+	unsigned int i;
+
+	if (!read_object(detail, fields))
+		return FALSE;
+	for (i = 0; hidden_keys[i] != NULL; i++)
+		(void)team_audit_detail_take(fields, hidden_keys[i]);
+	return TRUE;
+}
+
+const char *
+team_audit_detail_take(ARRAY_TYPE(detail_field) *fields, const char *key)
 {
 	struct detail_field *field;
 	const char *value;
@@ -246,20 +252,16 @@ const char *team_audit_what(const char *detail)
 	const struct detail_field *field;
 	const char *from, *fromuid;
 	string_t *what = t_str_new(64);
-	unsigned int i;
 
 	t_array_init(&fields, 8);
-	if (!read_object(detail, &fields))
+	if (!team_audit_detail_read(detail, &fields))
 		return detail;
-
-	for (i = 0; hidden_keys[i] != NULL; i++)
-		(void)field_take(&fields, hidden_keys[i]);
-	append_flags(what, '+', field_take(&fields, "added"));
-	append_flags(what, '-', field_take(&fields, "removed"));
-	if (strcmp(field_take(&fields, "private"), "true") == 0)
+	append_flags(what, '+', team_audit_detail_take(&fields, "added"));
+	append_flags(what, '-', team_audit_detail_take(&fields, "removed"));
+	if (strcmp(team_audit_detail_take(&fields, "private"), "true") == 0)
 		append_word(what, "(private)");
-	from = field_take(&fields, "from");
-	fromuid = field_take(&fields, "fromuid");
+	from = team_audit_detail_take(&fields, "from");
+	fromuid = team_audit_detail_take(&fields, "fromuid");
 	if (*from != '\0')
 		append_word(what, t_strconcat("from ", from, NULL));
 	if (*fromuid != '\0') {

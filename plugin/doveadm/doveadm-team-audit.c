@@ -34,11 +34,12 @@ static const struct doveadm_team_view search_view = {
 	.what = TRUE,
 };
 static const char *const show_columns[] = {
-	"at", "colleague", "action", "mailbox", "uid", "outcome", "what", NULL
+	"at", "colleague", "what", NULL
 };
 static const struct doveadm_team_view show_view = {
 	.columns = show_columns,
 	.what = TRUE,
+	.story = TRUE,
 };
 
 /* All of these return 0, or -1 with the error logged and the exit code set. */

@@ -6,6 +6,7 @@
 #include "array.h"
 #include "str.h"
 #include "unichar.h"
+#include "audit-story.h"
 #include "audit-what.h"
 #include "doveadm-team.h"
 #include "team-client.h"
@@ -13,6 +14,11 @@
 #define COLUMN_WHAT "what"
 #define COLUMN_DETAIL "detail"
 #define COLUMN_AT "at"
+
+/* As in struct team_audit_row */
+static const char *const story_columns[] = {
+	"colleague", "action", "mailbox", "uid", "outcome", COLUMN_DETAIL
+};
 
 struct query_context {
 	const struct doveadm_team_view *view;
@@ -25,6 +31,10 @@ struct query_context {
 	   COLUMN_INDEX_NONE for one that the service doesn't know */
 	ARRAY(int) printed;
 	int detail_idx, at_idx;
+	/* of the columns that a story is made of, in the order of
+	   story_columns; NULL if there is none to tell */
+	int story_idx[N_ELEMENTS(story_columns)];
+	struct team_audit_story *story;
 	unsigned int rows;
 	const char *error;
 };
@@ -88,6 +98,8 @@ query_set_columns(struct query_context *ctx, const char *const *columns)
 	ctx->columns_count = str_array_length(columns);
 	ctx->detail_idx = columns_find(columns, COLUMN_DETAIL);
 	ctx->at_idx = columns_find(columns, COLUMN_AT);
+	for (i = 0; i < N_ELEMENTS(story_columns); i++)
+		ctx->story_idx[i] = columns_find(columns, story_columns[i]);
 	if (!ctx->all_columns) {
 		for (i = 0; ctx->view->columns[i] != NULL; i++) {
 			idx = strcmp(ctx->view->columns[i], COLUMN_WHAT) == 0 ?
@@ -114,6 +126,24 @@ static const char *readable_time(const char *value)
 			   dot + 1 + strspn(dot + 1, "0123456789"), NULL);
 }
 
+static const char *
+query_what(struct query_context *ctx, const char *const *values)
+{
+	const char *row[N_ELEMENTS(story_columns)];
+	unsigned int i;
+
+	if (ctx->story == NULL)
+		return team_audit_what(values[ctx->detail_idx]);
+	for (i = 0; i < N_ELEMENTS(story_columns); i++) {
+		row[i] = ctx->story_idx[i] < 0 ? "" :
+			values[ctx->story_idx[i]];
+	}
+	const struct team_audit_row story_row = {
+		row[0], row[1], row[2], row[3], row[4], row[5]
+	};
+	return team_audit_story_tell(ctx->story, &story_row);
+}
+
 static void
 query_print_row(struct query_context *ctx, const char *const *values)
 {
@@ -126,8 +156,7 @@ query_print_row(struct query_context *ctx, const char *const *values)
 		else if (idx >= 0)
 			doveadm_team_print(values[idx]);
 		else if (idx == COLUMN_INDEX_WHAT && ctx->detail_idx >= 0)
-			doveadm_team_print(team_audit_what(
-				values[ctx->detail_idx]));
+			doveadm_team_print(query_what(ctx, values));
 		else
 			doveadm_team_print("");
 	}
@@ -189,6 +218,8 @@ int doveadm_team_query(struct doveadm_team *team, const char *name,
 	i_zero(&ctx);
 	ctx.view = view;
 	ctx.all_columns = doveadm_print_is_initialized();
+	if (view->story && !ctx.all_columns)
+		ctx.story = team_audit_story_init();
 	p_array_init(&ctx.printed, team->pool, 16);
 	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
 
@@ -196,6 +227,8 @@ int doveadm_team_query(struct doveadm_team *team, const char *name,
 					 query_args(team, name, args),
 					 query_data, &ctx, &answer, &error);
 	*rows_r = ctx.rows;
+	if (ctx.story != NULL)
+		team_audit_story_deinit(&ctx.story);
 	if (ctx.error != NULL) {
 		i_error("%s: %s", name, ctx.error);
 		doveadm_exit_code = EX_TEMPFAIL;

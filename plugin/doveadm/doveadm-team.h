@@ -47,6 +47,9 @@ struct doveadm_team_view {
 	const char *const *columns;
 	/* there is a detail column: add a column "what" that sums it up */
 	bool what;
+	/* the rows are a message's life: without -f, "what" tells it in plain
+	   words */
+	bool story;
 };
 
 /* Runs one of the service's queries and prints its rows while they come.

@@ -5,6 +5,7 @@
 
 #include "team-common.h"
 #include "audit-time.h"
+#include "audit-story.h"
 #include "audit-what.h"
 
 #include <check.h>
@@ -146,6 +147,69 @@ START_TEST(test_what_broken)
 }
 END_TEST
 
+static const char *
+tell(struct team_audit_story *story, const char *colleague, const char *action,
+     const char *mailbox, const char *outcome, const char *detail)
+{
+	const struct team_audit_row row = {
+		colleague, action, mailbox, "1", outcome, detail
+	};
+
+	return team_audit_story_tell(story, &row);
+}
+
+START_TEST(test_story)
+{
+	struct team_audit_story *story = team_audit_story_init();
+
+	ck_assert_str_eq(tell(story, "lmtp", "deliver", "A", "ok",
+		"{\"added\": \"scripted\"}"),
+		"delivered to A, flags +scripted");
+	ck_assert_str_eq(tell(story, "alice", "read", "A", "ok",
+		"{\"added\": \"\\\\Seen\", \"private\": true}"), "read");
+	ck_assert_str_eq(tell(story, "bob", "claim", "A", "ok",
+		"{\"until\": \"2026-11-23T15:01:45Z\"}"),
+		"claimed, until 15:01:45");
+	ck_assert_str_eq(tell(story, "alice", "move", "A", "refused",
+		"{\"holder\": \"bob\"}"),
+		"REFUSED to move it: bob had claimed it");
+	ck_assert_str_eq(tell(story, "alice", "flag", "A", "refused",
+		"{\"added\": \"x\", \"reason\": \"no right\"}"),
+		"REFUSED to change flags +x: no right");
+	/* each colleague sees what is everybody's, and what is one's own */
+	ck_assert_str_eq(tell(story, "alice", "flag", "A", "ok",
+		"{\"added\": \"todo mine\", \"removed\": \"scripted\", "
+		"\"private\": true, \"own\": \"mine\"}"),
+		"flags: scripted \\Seen -> \\Seen todo mine");
+	ck_assert_str_eq(tell(story, "bob", "flag", "A", "ok",
+		"{\"removed\": \"todo\", \"private\": false}"),
+		"flags: todo -> none");
+	ck_assert_str_eq(tell(story, "bob", "move", "B", "ok",
+		"{\"from\": \"A\", \"fromuid\": 1}"), "moved from A to B");
+	ck_assert_str_eq(tell(story, "alice", "flag", "B", "ok",
+		"{\"added\": \"done\", \"private\": false}"),
+		"flags: \\Seen mine -> \\Seen mine done");
+	ck_assert_str_eq(tell(story, "doveadm:root", "expunge", "B", "ok",
+		"{}"), "removed for good from B");
+	team_audit_story_deinit(&story);
+}
+END_TEST
+
+START_TEST(test_story_begun_before_the_log)
+{
+	struct team_audit_story *story = team_audit_story_init();
+
+	ck_assert_str_eq(tell(story, "bob", "flag", "A", "ok",
+		"{\"added\": \"a\", \"removed\": \"b\", "
+		"\"private\": false}"), "flags +a -b");
+	ck_assert_str_eq(tell(story, "bob", "gap", "A", "failed",
+		"{\"unresolved\": \"expunge\"}"),
+		"nobody knows what became of this: expunge");
+	ck_assert_str_eq(tell(story, "bob", "read", "A", "ok", "x"), "x");
+	team_audit_story_deinit(&story);
+}
+END_TEST
+
 static Suite *audit_suite(void)
 {
 	Suite *suite = suite_create("doveadm-audit");
@@ -161,6 +225,10 @@ static Suite *audit_suite(void)
 	tcase_add_test(tcase, test_what);
 	tcase_add_test(tcase, test_what_escapes);
 	tcase_add_test(tcase, test_what_broken);
+	suite_add_tcase(suite, tcase);
+	tcase = tcase_create("story");
+	tcase_add_test(tcase, test_story);
+	tcase_add_test(tcase, test_story_begun_before_the_log);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
