@@ -17,6 +17,39 @@ mail_index_log_rotate_min_age = 1 secs
 mail_index_log_rotate_min_size = 8k
 mail_index_log_rotate_max_size = 32k
 '''
+# mailboxes that their owners share, and Sieve
+MORE_PATHS = '''
+namespace shared {
+  type = shared
+  prefix = shared/%%%%u/
+  separator = /
+  location = %(storage)s:%%%%h/mail:INDEXPVT=~/shared/%%%%u
+  subscriptions = no
+  list = children
+}
+protocol lmtp {
+  mail_plugins = acl team sieve
+}
+''' if instance.is_dovecot_2_3() else '''
+namespace shared {
+  type = shared
+  prefix = shared/$user/
+  separator = /
+  mail_driver = %(storage)s
+  mail_path = %%{owner_home}/mail
+  mail_index_private_path = ~/shared/%%{owner_user}
+  subscriptions = no
+  list = children
+}
+protocol lmtp {
+  mail_plugins {
+    sieve = yes
+  }
+}
+sieve_script personal {
+  path = ~/.dovecot.sieve
+}
+'''
 numbers = itertools.count(1)
 
 
@@ -29,6 +62,18 @@ def server(request):
     running.stop()
     if not request.session.testsfailed:
         running.remove()
+    assert not crashes, '\n'.join(crashes)
+
+
+@pytest.fixture(scope='session', params=STORAGES)
+def more_paths(request):
+    """Instances on which mail is reached in more ways."""
+    running = instance.Instance(request.param, settings=SMALL_LOGS + MORE_PATHS % {
+        'storage': request.param})
+    yield running
+    crashes = running.crashes()
+    running.stop()
+    running.remove()
     assert not crashes, '\n'.join(crashes)
 
 

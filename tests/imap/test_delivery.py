@@ -7,42 +7,17 @@ import smtplib
 
 import pytest
 
-import instance
-from conftest import STORAGES, Box
+from conftest import Box
 from instance import wait_for
 from test_claims import CLAIMED_BY_ALICE, claim, claims_now
 from test_private_flags import flags_of, refreshed, store
 from test_private_keywords import listed
 
-SETTINGS = '''
-protocol lmtp {
-  mail_plugins = acl team sieve
-}
-''' if instance.is_dovecot_2_3() else '''
-protocol lmtp {
-  mail_plugins {
-    sieve = yes
-  }
-}
-sieve_script personal {
-  path = ~/.dovecot.sieve
-}
-'''
-
-
-@pytest.fixture(scope='module', params=STORAGES)
-def server(request):
-    running = instance.Instance(request.param, settings=SETTINGS)
-    yield running
-    crashes = running.crashes()
-    running.stop()
-    running.remove()
-    assert not crashes, '\n'.join(crashes)
 
 
 @pytest.fixture
-def box(server):
-    made = Box(server)
+def box(more_paths):
+    made = Box(more_paths)
     made.fill(2)
     yield made
     made.close()

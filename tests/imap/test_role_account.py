@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A role account whose own mailbox colleagues open under their own names, as
-support*alice: what is private goes by the name that logged in."""
+support*alice, by IMAP and POP3: what is private goes by the name that logged
+in."""
 import itertools
 import os
+import poplib
 import shutil
 
 import pytest
@@ -39,22 +41,31 @@ namespace inbox {
   mail_index_private_path = ~/private/%%{auth_user}
 }
 '''
+POP3 = '''
+protocols = imap lmtp submission pop3
+service pop3-login {
+  inet_listener pop3 {
+    port = %(pop3)d
+  }
+  inet_listener pop3s {
+    port = 0
+  }
+}
+'''
 MASTERS = ''.join('%s:{PLAIN}pass::::::\n' % name for name in ('alice', 'bob', 'carol'))
 accounts = ('u%d' % n for n in itertools.count(1))
 
 
-def start(storage, tmp_path_factory, settings, **values):
+@pytest.fixture(scope='module', params=STORAGES)
+def server(request, tmp_path_factory):
     masters = tmp_path_factory.mktemp('masters') / 'masters'
     masters.write_text(MASTERS)
     for path in (masters.parent, masters.parent.parent, masters.parent.parent.parent):
         path.chmod(0o755)
-    return instance.Instance(storage, settings=SMALL_LOGS + settings % dict(
-        values, masters=masters, storage=storage))
-
-
-@pytest.fixture(scope='module', params=STORAGES)
-def server(request, tmp_path_factory):
-    running = start(request.param, tmp_path_factory, SETTINGS)
+    port = instance.free_port()
+    running = instance.Instance(request.param, settings=SMALL_LOGS + (SETTINGS + POP3) % {
+        'masters': masters, 'storage': request.param, 'pop3': port})
+    running.pop3_port = port
     yield running
     crashes = running.crashes()
     running.stop()
@@ -188,3 +199,74 @@ def test_who_owns_it_takes_over(role):
     claim(alice, role.uids[0])
     assert owner.attempt('UID STORE %d +FLAGS (claimed)' % role.uids[0]).ok
     assert claims_now(alice, role.uids[0]) == {'claimed', 'claimed-' + role.account}
+
+
+def pop3(role, who):
+    session = poplib.POP3('127.0.0.1', role.server.pop3_port, timeout=20)
+    session.user('%s*%s' % (role.account, who) if who else role.account)
+    session.pass_('pass')
+    return session
+
+
+def test_pop3_reads_for_oneself(role):
+    session = pop3(role, 'alice')
+    assert b'Subject: Question 1' in session.retr(1)[1]
+    session.top(2, 0)
+    session.quit()
+    alice, bob = role.as_role('alice'), role.as_role('bob')
+    assert flags_of(alice, role.uids[0]) == {'\\Seen'}
+    assert alice.search('UNSEEN') == role.uids[1:]
+    assert bob.search('UNSEEN') == role.uids
+    row, = role.server.wait_audit("action = 'read' AND message_id = %s",
+                                  ('<m1.%s@test.example>' % role.account,))
+    assert (row['colleague'], row['detail']['service']) == ('alice', 'pop3')
+
+
+def test_pop3_leaves_what_a_colleague_holds(role):
+    alice = role.as_role('alice')
+    claim(alice, role.uids[1])
+    session = pop3(role, 'bob')
+    for n in (1, 2):
+        session.dele(n)
+    with pytest.raises(poplib.error_proto) as error:
+        session.quit()
+    assert b'claimed by alice since' in error.value.args[0]
+    alice.command('NOOP')
+    assert alice.search('ALL') == role.uids[1:]
+    assert claims_now(alice, role.uids[1]) == CLAIMED_BY_ALICE
+    rows = role.server.wait_audit("action = 'expunge' AND colleague = 'bob' AND session = "
+                                  "(SELECT session FROM team.audit WHERE action = 'expunge' AND "
+                                  "message_id = %s)",
+                                  ('<m1.%s@test.example>' % role.account,), 2)
+    assert sorted((row['uid'], row['outcome']) for row in rows) == [
+        (role.uids[0], 'ok'), (role.uids[1], 'refused')]
+
+
+def test_pop3_deletes_what_one_holds(role):
+    alice = role.as_role('alice')
+    claim(alice, role.uids[1])
+    session = pop3(role, 'alice')
+    session.dele(2)
+    session.quit()
+    assert wait_for(lambda: alice.command('NOOP') and
+                    alice.search('ALL') == [role.uids[0], role.uids[2]], 3)
+
+
+def test_pop3_rset(role):
+    session = pop3(role, 'bob')
+    session.dele(1)
+    session.rset()
+    session.quit()
+    assert role.as_role('alice').search('ALL') == role.uids
+
+
+def test_pop3_leaves_flags_of_others(role):
+    alice, bob = role.as_role('alice'), role.as_role('bob')
+    store(alice, role.uids[0], '+FLAGS', r'\Flagged my-x \Answered')
+    session = pop3(role, 'bob')
+    session.retr(1)
+    session.dele(3)
+    session.quit()
+    assert refreshed(alice, role.uids[0]) == {'\\Flagged', 'my-x', '\\Answered'}
+    assert refreshed(bob, role.uids[0]) == {'\\Seen', '\\Answered'}
+    assert alice.search('ALL') == role.uids[:2]

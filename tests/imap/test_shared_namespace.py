@@ -6,47 +6,13 @@ import shutil
 
 import pytest
 
-import instance
-from conftest import SMALL_LOGS, STORAGES
 from instance import wait_for
 from test_claims import CLAIMED_BY_ALICE, check_refused, claim, claims_now
 from test_private_flags import copied_uid, flags_of, refreshed, store
 from test_private_keywords import listed
 
-SETTINGS = '''
-namespace shared {
-  type = shared
-  prefix = shared/%%%%u/
-  separator = /
-  location = %(storage)s:%%%%h/mail:INDEXPVT=~/shared/%%%%u
-  subscriptions = no
-  list = children
-}
-''' if instance.is_dovecot_2_3() else '''
-namespace shared {
-  type = shared
-  prefix = shared/$user/
-  separator = /
-  mail_driver = %(storage)s
-  mail_path = %%{owner_home}/mail
-  mail_index_private_path = ~/shared/%%{owner_user}
-  subscriptions = no
-  list = children
-}
-'''
 RIGHTS = ('lookup read write write-seen write-deleted insert post expunge create delete').split()
 owners = ('u%d' % n for n in itertools.count(1))
-
-
-@pytest.fixture(scope='module', params=STORAGES)
-def server(request):
-    running = instance.Instance(request.param, settings=SMALL_LOGS + SETTINGS % {
-        'storage': request.param})
-    yield running
-    crashes = running.crashes()
-    running.stop()
-    running.remove()
-    assert not crashes, '\n'.join(crashes)
 
 
 class Shared:
@@ -78,8 +44,8 @@ class Shared:
 
 
 @pytest.fixture
-def shared(server):
-    made = Shared(server)
+def shared(more_paths):
+    made = Shared(more_paths)
     yield made
     for session in made.sessions:
         session.close()
