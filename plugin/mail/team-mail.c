@@ -221,6 +221,23 @@ team_keyword_push(struct team_keyword_update *update, unsigned int idx,
 	}
 }
 
+/* Everybody sees claims: they need the right to change keywords. */
+static void
+team_keyword_claim(struct team_keyword_update *update, unsigned int idx,
+		   bool add)
+{
+	struct team_transaction *tt = update->tt;
+
+	if (!team_transaction_may_keywords(tt)) {
+		team_transaction_deny_keyword(tt, update->mail,
+			team_keyword_name(update, idx), add, FALSE, NULL);
+		return;
+	}
+	seq_range_array_add(add ? &tt->takes : &tt->releases,
+			    update->mail->uid);
+	team_transaction_add_message(tt, update->mail, TRUE);
+}
+
 static void
 team_keyword_add(struct team_keyword_update *update, unsigned int idx)
 {
@@ -228,8 +245,7 @@ team_keyword_add(struct team_keyword_update *update, unsigned int idx)
 	const char *name = team_keyword_name(update, idx);
 
 	if (team_keyword_is_claim(tt->tuser, name)) {
-		seq_range_array_add(&tt->takes, update->mail->uid);
-		team_transaction_add_message(tt, update->mail, TRUE);
+		team_keyword_claim(update, idx, TRUE);
 	} else if (team_keyword_is_managed(tt->tuser, name)) {
 		/* only a claim sets it */
 		if (!team_keyword_index_in(update->old, idx))
@@ -246,8 +262,7 @@ team_keyword_remove(struct team_keyword_update *update, unsigned int idx)
 	const char *name = team_keyword_name(update, idx);
 
 	if (team_keyword_is_claim(tt->tuser, name)) {
-		seq_range_array_add(&tt->releases, update->mail->uid);
-		team_transaction_add_message(tt, update->mail, TRUE);
+		team_keyword_claim(update, idx, FALSE);
 	} else if (team_keyword_is_managed(tt->tuser, name)) {
 		if (team_keyword_index_in(update->old, idx))
 			team_mail_correct(tt, update->mail);

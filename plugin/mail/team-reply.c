@@ -104,7 +104,10 @@ team_reply_to_mail(struct mailbox *box, uint32_t uid, enum team_reply kind)
 	if (mail_set_uid(mail, uid) && !mail->expunged) {
 		tt = team_transaction_get(t);
 		tt->reply = kind;
-		if (kind == TEAM_REPLY_DRAFT) {
+		if (kind == TEAM_REPLY_DRAFT &&
+		    !team_transaction_may_keywords(tt)) {
+			/* who may not claim it may answer it all the same */
+		} else if (kind == TEAM_REPLY_DRAFT) {
 			seq_range_array_add(&tt->takes, uid);
 			team_transaction_add_message(tt, mail, TRUE);
 		} else {

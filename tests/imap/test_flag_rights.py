@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from test_claims_drafts import append, reply
 from test_private_flags import SEEN, flags_of, refreshed, store
 
 
@@ -49,6 +50,32 @@ def test_without_write_seen_nothing_changes(server, box):
     assert permanent(answer) in (set(), None)
     store(dave, box.uids[0], '+FLAGS', r'\Seen \Flagged my-note')
     assert refreshed(dave, box.uids[0]) == set()
+
+
+@pytest.mark.parametrize('rights', [(), ('write-seen',)])
+def test_who_may_not_write_can_not_claim(server, box, rights):
+    """A claim is seen by all, and stands against what others do."""
+    alice, = box.people('alice')
+    store(alice, box.uids[2], '+FLAGS', 'claimed')
+    set_rights(server, box, 'dave', 'lookup', 'read', *rights)
+    dave = box.login('dave')
+    store(dave, '%d:%d' % (box.uids[0], box.uids[1]), '+FLAGS', 'claimed')
+    assert refreshed(dave, box.uids[0]) == set()
+    store(dave, box.uids[2], '-FLAGS', 'claimed')
+    store(dave, box.uids[2], 'FLAGS', 'my-x')
+    mine = box.login('dave', box='INBOX')
+    assert append(mine, 'Drafts', reply(box, 2), '\\Draft').ok
+    assert append(mine, 'Sent', reply(box, 1), SEEN).ok
+    assert [refreshed(alice, uid) for uid in box.uids] == [
+        set(), set(), {'claimed', 'claimed-alice'}]
+    assert server.all_shipped()
+    assert not server.audit("colleague = 'dave' AND mailbox = %s AND action IN ('claim', 'release') "
+                            "AND outcome = 'ok'", (box.name,))
+    rows = server.audit("colleague = 'dave' AND mailbox = %s AND outcome = 'refused'", (box.name,))
+    assert {row['uid'] for row in rows} >= set(box.uids)
+    set_rights(server, box, 'dave', 'lookup', 'read', 'write')
+    store(box.login('dave'), box.uids[0], '+FLAGS', 'claimed')
+    assert refreshed(alice, box.uids[0]) == {'claimed', 'claimed-dave'}
 
 
 def test_writers_may_all(server, box):
