@@ -2,6 +2,7 @@
 /* team-verify: checks exports and proofs of the audit log with public keys and
    checkpoints only. Needs neither database nor Dovecot. */
 
+#include "progress.h"
 #include "proof-file.h"
 #include "verify.h"
 
@@ -11,12 +12,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
-#include <time.h>
-#include <unistd.h>
 
 #define FILE_MAX_SIZE (1024UL*1024*1024)
-#define PROGRESS_RECORDS 65536
 
 static const char usage_text[] =
 "Usage: team-verify log --key FILE --checkpoints FILE EXPORT\n"
@@ -118,20 +117,6 @@ static int finish(enum team_verdict verdict)
 
 /* ---- log ---- */
 
-static void progress(uint64_t records, const struct timespec *start, bool end)
-{
-	struct timespec now;
-	double secs;
-
-	if (isatty(STDERR_FILENO) == 0)
-		return;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	secs = (double)(now.tv_sec - start->tv_sec) +
-		(double)(now.tv_nsec - start->tv_nsec) / 1e9;
-	fprintf(stderr, "\r%"PRIu64" records, %.0f a second%s", records,
-		secs > 0 ? (double)records / secs : 0, end ? "\n" : "");
-}
-
 static void verify_line(struct team_verify *verify, const char *line)
 {
 	struct team_export exp;
@@ -151,12 +136,12 @@ static int command_log(const char *key_path, const char *checkpoints_path,
 {
 	struct team_verify *verify;
 	struct team_verify_stats stats;
-	struct timespec start;
+	struct team_progress progress;
 	enum team_verdict verdict;
 	FILE *file = stdin;
 	char *notes, *line = NULL;
 	size_t size, alloc = 0;
-	uint64_t records = 0;
+	struct stat st;
 	ssize_t len;
 
 	if (count != 1 || checkpoints_path == NULL)
@@ -168,19 +153,18 @@ static int command_log(const char *key_path, const char *checkpoints_path,
 	if (strcmp(args[0], "-") != 0 &&
 	    (file = fopen(args[0], "rb")) == NULL)
 		die(EX_NOINPUT, "%s: %s", args[0], strerror(errno));
-	clock_gettime(CLOCK_MONOTONIC, &start);
+	team_progress_init(&progress, fstat(fileno(file), &st) == 0 &&
+			   S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
 	while ((len = getline(&line, &alloc, file)) > 0) {
 		if (strlen(line) != (size_t)len)
 			team_verify_bad_record(verify, NULL, 0, "binary data");
 		else if (strcmp(line, "\n") != 0)
 			verify_line(verify, line);
-		if (++records % PROGRESS_RECORDS == 0)
-			progress(records, &start, false);
+		team_progress_add(&progress, (uint64_t)len);
 	}
 	if (ferror(file))
 		die(EX_NOINPUT, "%s: %s", args[0], strerror(errno));
-	if (records >= PROGRESS_RECORDS)
-		progress(records, &start, true);
+	team_progress_deinit(&progress);
 	free(line);
 	if (file != stdin)
 		fclose(file);

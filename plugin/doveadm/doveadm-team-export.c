@@ -6,8 +6,8 @@
 #include "array.h"
 #include "str.h"
 #include "strnum.h"
+#include "progress.h"
 #include "audit-format.h"
-#include "audit-progress.h"
 #include "audit-read.h"
 #include "audit-resume.h"
 #include "doveadm-team.h"
@@ -20,7 +20,7 @@
 struct export_context {
 	enum audit_format format;
 	FILE *file;
-	struct audit_progress progress;
+	struct team_progress progress;
 	bool failed;
 };
 
@@ -40,7 +40,7 @@ static bool export_record(const struct team_export *exp, const char *error,
 	T_BEGIN {
 		audit_format_record(ctx->format, exp, ctx->file);
 	} T_END;
-	audit_progress_add(&ctx->progress);
+	team_progress_add(&ctx->progress, 1);
 	if (ferror(ctx->file) != 0) {
 		ctx->failed = TRUE;
 		return FALSE;
@@ -115,16 +115,16 @@ static void export_run(struct doveadm_cmd_context *cctx,
 	if (audit_read_nodes(team, only, &nodes) < 0)
 		return;
 	if (export_open(cctx, &nodes, path, &ctx, &after) == 0) {
-		audit_progress_init(&ctx.progress, audit_nodes_records(&nodes) -
+		team_progress_init(&ctx.progress, audit_nodes_records(&nodes) -
 				    I_MIN(after, audit_nodes_records(&nodes)));
 		(void)export_nodes(team, &nodes, after, &ctx);
-		audit_progress_deinit(&ctx.progress);
+		team_progress_deinit(&ctx.progress);
 		if (fflush(ctx.file) != 0 || ctx.failed ||
 		    (path != NULL && fsync(fileno(ctx.file)) < 0))
 			(void)export_fail_write(path == NULL ? "stdout" : path);
 	}
 	if (path != NULL && ctx.file != NULL) {
-		i_info("%"PRIu64" records written to %s", ctx.progress.done, path);
+		i_info("%"PRIu64" records written to %s", ctx.progress.records, path);
 		fclose(ctx.file);
 	}
 }

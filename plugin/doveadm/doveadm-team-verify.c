@@ -5,8 +5,8 @@
 #include "team-common.h"
 #include "array.h"
 #include "str.h"
+#include "progress.h"
 #include "verify.h"
-#include "audit-progress.h"
 #include "audit-read.h"
 #include "audit-trust.h"
 #include "doveadm-team.h"
@@ -17,7 +17,7 @@
 
 struct verify_context {
 	struct team_verify *verify;
-	struct audit_progress progress;
+	struct team_progress progress;
 };
 
 static bool
@@ -31,7 +31,7 @@ verify_record(const struct team_export *exp, const char *error, void *context)
 		team_verify_bad_record(ctx->verify, exp->node, exp->seq,
 				       error);
 	}
-	audit_progress_add(&ctx->progress);
+	team_progress_add(&ctx->progress, 1);
 	return TRUE;
 }
 
@@ -101,14 +101,14 @@ verify_run(struct doveadm_cmd_context *cctx, struct doveadm_team *team)
 	if (ret == 0)
 		ret = audit_read_nodes(team, only, &nodes);
 	if (ret == 0) {
-		audit_progress_init(&ctx.progress, audit_nodes_records(&nodes));
+		team_progress_init(&ctx.progress, audit_nodes_records(&nodes));
 		array_foreach(&nodes, node) {
 			ret = audit_read_records(team, node, 0, 0,
 						 verify_record, &ctx);
 			if (ret < 0)
 				break;
 		}
-		audit_progress_deinit(&ctx.progress);
+		team_progress_deinit(&ctx.progress);
 	}
 	if (ret == 0)
 		verify_end(&ctx);

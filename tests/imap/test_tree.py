@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The log can be checked: exports, proofs and the database itself against the
 checkpoints, and whatever is done to them is found."""
+import contextlib
 import json
 import os
 import shutil
@@ -453,6 +454,32 @@ def test_killed(log):
     assert len(origins) > 3 and set(origins) == {origin}
     code, text = log.verify_log()
     assert code == 0, text
+
+
+@pytest.mark.parametrize('tty', [True, False])
+def test_progress(log, tty):
+    """What takes long shows how far it is on a terminal, and only there."""
+    line = b'{"node":"n","seq":1,"action":"read"}\n'
+    controller, terminal = os.openpty()
+    other, pipe = os.pipe()
+    process = subprocess.Popen(
+        [os.path.join(log.server.build, 'root', 'bin', 'team-verify'), 'log', '--key', log.key,
+         '--checkpoints', log.checkpoints, '-'],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=terminal if tty else pipe)
+    os.close(terminal)
+    os.close(pipe)
+    process.stdin.write(line)
+    process.stdin.flush()
+    time.sleep(0.6)
+    process.stdin.write(line * 5000)
+    process.stdin.close()
+    assert process.wait(30) == 1
+    text = b''
+    with contextlib.suppress(OSError):
+        text = os.read(controller if tty else other, 10000)
+    os.close(controller)
+    os.close(other)
+    assert (b'4096 records, ' in text) == tty, text
 
 
 def test_key_files(log):
