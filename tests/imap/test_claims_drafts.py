@@ -28,36 +28,6 @@ def alerts(answer):
     return [line.decode() for line in answer.untagged if b'[ALERT]' in line]
 
 
-STYLES = {
-    'Thunderbird': ('\\Draft \\Seen', 'References: <old@x> {id}\r\nIn-Reply-To: {id}\r\n'),
-    'Roundcube': ('\\Seen', 'In-Reply-To: {id}\r\nReferences: <old@x>\r\n {id}\r\n'
-                            'X-Draft-Info: type=reply; uid=1; folder=Team/INBOX\r\n'),
-    'neomutt': ('\\Draft', 'In-Reply-To: {id}\r\n'),
-    'alpine': ('', 'In-Reply-To: Your message of "Mon" {id}\r\nX-Reply-UID: (2 > )(1)\r\n'),
-    'Apple Mail': ('\\Draft', 'In-Reply-To: {id}\r\nReferences: {id}\r\n'),
-    'Outlook': ('\\Draft', 'References:\r\n\t<a@x>\r\n\t{id}\r\nIn-Reply-To:\r\n\t{id}\r\n'),
-    'Gmail': ('\\Draft', 'References: {id}\r\n'),
-    'unknown parent': ('\\Draft', 'In-Reply-To: <nobody@x>\r\nReferences: {id} <nobody@x>\r\n'),
-}
-
-
-@pytest.mark.parametrize('client', sorted(STYLES))
-def test_a_draft_claims_what_it_answers(box, client):
-    alice, bob = box.login('alice', box='INBOX'), box.login('bob')
-    flags, headers = STYLES[client]
-    answer = append(alice, 'Drafts', reply(box, 1, headers), flags)
-    assert answer.ok and not alerts(answer), answer
-    assert wait_for(lambda: claims_now(bob, box.uids[0]) == CLAIMED_BY_ALICE, 5)
-    check_refused(store(bob, box.uids[0], '+FLAGS', 'claimed'))
-    assert claims_now(bob, box.uids[1]) == set()
-    # saving it anew keeps it
-    assert append(alice, 'Drafts', reply(box, 1, headers), flags).ok
-    alice.select('Drafts')
-    assert alice.attempt('UID STORE %d +FLAGS (\\Seen \\Deleted)' % alice.search('ALL')[0]).ok
-    assert alice.attempt('EXPUNGE').ok
-    assert claims_now(bob, box.uids[0]) == CLAIMED_BY_ALICE
-
-
 def test_who_answers_what_another_holds_is_told(box):
     alice, bob = box.login('alice'), box.login('bob', box='INBOX')
     claim(alice, box.uids[0])
