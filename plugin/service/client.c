@@ -155,8 +155,12 @@ static void client_request(struct client *client,
 		command_private(client, req);
 		break;
 	case TEAM_COMMAND_WATCH:
-		session_watch(session, service->boxes, req->guid,
-			      req->uidvalidity);
+		if (!session_watch(session, service->boxes, req->guid,
+				   req->uidvalidity)) {
+			client_send_no(client, req->id, TEAM_CODE_INVALID,
+				       "too many mailboxes are watched");
+			break;
+		}
 		client_send_ok(client, req->id, NULL);
 		notices_watched(service->notices, session, req->guid,
 				req->uidvalidity);

@@ -11,6 +11,9 @@
 #include "commands.h"
 #include "session.h"
 
+/* Mail clients keep a few mailboxes open. */
+#define SESSION_WATCHES_MAX 10000
+
 static const char *const session_keys[] = {
 	"colleague", "user", "session", "service", "ip", "tls", "client"
 };
@@ -89,6 +92,7 @@ static void watch_free(struct watch *watch)
 {
 	struct box *box = watch->box;
 
+	watch->session->watches_count--;
 	DLLIST_REMOVE(&box->watches, watch);
 	DLLIST_REMOVE_FULL(&watch->session->watches, watch, session_prev,
 			   session_next);
@@ -150,14 +154,18 @@ static struct watch *watch_find(const struct session *session,
 	return NULL;
 }
 
-void session_watch(struct session *session, struct boxes *boxes,
+bool session_watch(struct session *session, struct boxes *boxes,
 		   const char *guid, uint32_t uidvalidity)
 {
-	struct box *box = box_get(boxes, guid, uidvalidity);
+	struct box *box = box_find(boxes, guid, uidvalidity);
 	struct watch *watch;
 
-	if (watch_find(session, box) != NULL)
-		return;
+	if (box != NULL && watch_find(session, box) != NULL)
+		return TRUE;
+	if (session->watches_count >= SESSION_WATCHES_MAX)
+		return FALSE;
+	session->watches_count++;
+	box = box_get(boxes, guid, uidvalidity);
 	watch = i_new(struct watch, 1);
 	watch->session = session;
 	watch->box = box;
@@ -165,6 +173,7 @@ void session_watch(struct session *session, struct boxes *boxes,
 	DLLIST_PREPEND(&box->watches, watch);
 	DLLIST_PREPEND_FULL(&session->watches, watch, session_prev,
 			    session_next);
+	return TRUE;
 }
 
 void session_unwatch(struct session *session, struct boxes *boxes,

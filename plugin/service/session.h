@@ -35,6 +35,7 @@ struct session {
 	ARRAY(struct session_guard) guards;
 	/* linked by session_next */
 	struct watch *watches;
+	unsigned int watches_count;
 };
 
 struct watch {
@@ -65,7 +66,8 @@ void session_fill_record(const struct session *session,
 /* Returns a value that SESSION gave, or NULL. */
 const char *session_get(const struct session *session, const char *key);
 
-void session_watch(struct session *session, struct boxes *boxes,
+/* Returns FALSE if it watches too many already. */
+bool session_watch(struct session *session, struct boxes *boxes,
 		   const char *guid, uint32_t uidvalidity);
 void session_unwatch(struct session *session, struct boxes *boxes,
 		     const char *guid, uint32_t uidvalidity);

@@ -157,6 +157,25 @@ def test_spool_in_another_name(open_socket, lines):
     assert spooled(open_socket, 'Team/Forged') == 0
 
 
+def test_watching_has_a_limit(open_socket):
+    """A process can't make the service remember mailboxes without end."""
+    peer = Peer(open_socket, NOBODY)
+    assert peer.record('nobody')
+    peer.sock.settimeout(10)
+    for number in range(2, 10012):
+        peer.send('WATCH\t%d\t1\t%032x\t1' % (number, number))
+    answers = {}
+    for line in peer.input:
+        fields = line.split('\t')
+        answers[int(fields[1])] = fields[0]
+        if len(answers) == 10010:
+            break
+    assert [answers[n] for n in (2, 10001, 10002, 10011)] == ['OK', 'OK', 'NO', 'NO']
+    # once more for what is watched
+    peer.send('WATCH\t10012\t1\t%032x\t1' % 5)
+    assert next(peer.input).startswith('OK')
+
+
 def test_refusal_is_logged(open_socket):
     """The admin learns who tried, and whom to trust if that was right."""
     assert not Peer(open_socket, NOBODY).record('erin')
