@@ -21,14 +21,6 @@ LIBRARY = os.path.join('obj', 'tests', 'points', '.libs', 'fault-points.so')
 Case = collections.namedtuple('Case', 'who point number what')
 
 
-def environment(**values):
-    """The setting that gives Dovecot's processes these variables."""
-    if instance.is_dovecot_2_3():
-        return 'import_environment = TZ CORE_OUTOFMEM CORE_ERROR LISTEN_PID LISTEN_FDS ' \
-            'NOTIFY_SOCKET %s\n' % ' '.join('%s=%s' % pair for pair in values.items())
-    return 'import_environment {\n%s}\n' % ''.join('  %s = %s\n' % pair for pair in values.items())
-
-
 class Server(instance.Instance):
     """An instance whose processes look at a plan."""
 
@@ -40,7 +32,7 @@ class Server(instance.Instance):
             with open(path, 'wb') as f:
                 f.write(content)
             os.chmod(path, 0o666)
-        super().settings(text + environment(
+        super().settings(text + instance.environment(
             LD_PRELOAD=os.path.join(self.build, LIBRARY),
             TEAM_FAULT_POINTS=os.path.dirname(self.plan)))
 

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import instance
-import points
 from instance import wait_for
 from work import TIMEOUT, Worker, mailbox, resources, run_workers
 
@@ -135,7 +134,7 @@ class Faked(instance.Instance):
         self.clock = os.path.join(self.dir, 'clock')
         self.set_clock(0)
         library, = glob.glob('/usr/lib/*/faketime/libfaketime.so.1')
-        super().settings(text + points.environment(
+        super().settings(text + instance.environment(
             LD_PRELOAD=library, FAKETIME_TIMESTAMP_FILE=self.clock, FAKETIME_NO_CACHE='1',
             FAKETIME_DONT_FAKE_MONOTONIC='1'))
 

@@ -105,6 +105,6 @@ def test_failover(mirrored):
         worker.check_flags()
     for session in (alice, bob):
         session.command('NOOP')
-    assert server.audit("action = 'gap'") == []
+    assert [gap['detail'] for gap in server.audit("action = 'gap'")] == [], server.log()
     verified = server.doveadm('team', 'audit', 'verify', check=False)
     assert verified.returncode == 0, verified.stdout + verified.stderr

@@ -64,6 +64,23 @@ def mail_settings(**values):
     return 'plugin {\n%s}\n' % lines if is_dovecot_2_3() else lines
 
 
+def environment(**values):
+    """The setting that gives Dovecot's processes these variables."""
+    if is_dovecot_2_3():
+        return 'import_environment = TZ CORE_OUTOFMEM CORE_ERROR LISTEN_PID LISTEN_FDS ' \
+            'NOTIFY_SOCKET %s\n' % ' '.join('%s=%s' % pair for pair in values.items())
+    return 'import_environment {\n%s}\n' % ''.join('  %s = %s\n' % pair for pair in values.items())
+
+
+def sanitizer_settings():
+    """What processes need that were built with it (tests/run --sanitize)."""
+    if 'TEAM_TEST_PRELOAD' not in os.environ:
+        return ''
+    return environment(LD_PRELOAD=os.environ['TEAM_TEST_PRELOAD'],
+                       ASAN_OPTIONS=os.environ['TEAM_TEST_SANITIZER']) + \
+        'default_vsz_limit = 0\nservice team {\n  vsz_limit = 0\n}\n'
+
+
 class Instance:
     def __init__(self, storage, mail=0, settings=''):
         work, build = os.environ['TEAM_TEST_WORK'], os.environ['TEAM_TEST_BUILD']
@@ -81,7 +98,7 @@ class Instance:
 
     def settings(self, text):
         with open(os.path.join(self.dir, 'local.conf'), 'w') as f:
-            f.write(text)
+            f.write(sanitizer_settings() + text)
 
     def start(self):
         result = subprocess.run(
