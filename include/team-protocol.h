@@ -95,6 +95,8 @@
          nobody claims these any more
      D <id> claim <uid> <holder> <since> <until>
          times in seconds since the epoch
+     D <id> lost                 it may have been known under another
+                                 UIDVALIDITY: RECOVER
      OK <id> <rev> [<epoch> <flags> <own> <box>]
                                  the new cursor, and the generations that the
                                  answer has at least, if they are known
@@ -112,6 +114,16 @@
      mailbox. If others were private until now:
      D <id> was <flags> <keywords>
          which the session answers with a record (action=settings)
+   UNIDENTIFIED <id> <sid> <guid> <uidvalidity> <uidset>
+     D <id> uids <uidset>        those whose GUID PostgreSQL doesn't know
+     OK <id>
+   IDENTIFY <id> <sid> <guid> <uidvalidity> <guids>
+     Tells GUIDs of messages: "<uid> <guid>", LF between them.
+     OK <id>
+   RECOVER <id> <sid> <guid> <uidvalidity> more|last <guids>
+     The same of a mailbox's messages in parts, so that each gets what it had
+     under another UIDVALIDITY: private flags of all colleagues, claims.
+     D <id> recovered <count>
      OK <id>
    WATCH   <id> <sid> <guid> <uidvalidity>
    UNWATCH <id> <sid> <guid> <uidvalidity>

@@ -300,7 +300,7 @@ static int import_set_colleague(struct flags_import *ctx, const char *colleague)
 		team_session_deinit(&ctx->session);
 	}
 	i_zero(&info);
-	info.colleague = ctx->colleague = colleague;
+	info.colleague = info.user = ctx->colleague = colleague;
 	info.service = "doveadm";
 	info.client_name = team_operator_doveadm(
 		ctx->cctx->conn_type != DOVEADM_CONNECTION_TYPE_CLI);

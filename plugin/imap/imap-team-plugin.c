@@ -235,6 +235,8 @@ static void imap_team_client_destroy(struct client *client, const char *reason)
 	if (tc->active && !client->hibernated)
 		team_user_event(client->user, "logout", "ok");
 	imap_team_outcomes_deinit(tc);
+	if (tc->active)
+		team_user_leaves(client->user);
 	tc->module_ctx.super.destroy(client, reason);
 }
 

@@ -260,6 +260,7 @@ int team_flags_import(struct mailbox *box, struct team_flags_counts *counts_r,
 	    team_flags_take_over_locked(tbox, counts_r, error_r) < 0)
 		return -1;
 	/* PostgreSQL has all of it now, and maybe more */
+	tbox->changed = TRUE;
 	tbox->stale = tbox->refetch = TRUE;
 	return team_flags_sync(tbox, error_r);
 }

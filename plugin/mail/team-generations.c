@@ -49,6 +49,13 @@ team_generations_now(struct team_mailbox *tbox, struct team_generations *gens_r)
 	return gens_r->epoch != 0;
 }
 
+bool team_generations_are_known(struct team_mailbox *tbox)
+{
+	struct team_generations now;
+
+	return team_generations_now(tbox, &now);
+}
+
 bool team_generations_hold(struct team_mailbox *tbox,
 			   const struct team_generations_header *hdr)
 {

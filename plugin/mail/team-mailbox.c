@@ -16,6 +16,7 @@
 #include "compat-acl.h"
 #include "team-claims.h"
 #include "team-record.h"
+#include "team-recover.h"
 
 struct team_storage_module team_storage_module =
 	MODULE_CONTEXT_INIT(&mail_storage_module_register);
@@ -125,7 +126,8 @@ team_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 	team_replica_empty_old(tbox);
 	team_mailbox_renew(tbox);
 	/* before the first sync of a mailbox nothing is known of it yet */
-	if (mail_index_get_header(box->view)->uid_validity != 0) T_BEGIN {
+	tbox->first_sync = mail_index_get_header(box->view)->uid_validity == 0;
+	if (!tbox->first_sync) T_BEGIN {
 		team_mailbox_record_select(tbox);
 		state = team_replica_fetch(tbox);
 	} T_END;
@@ -140,6 +142,24 @@ team_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 	return ctx;
 }
 
+/* The mailbox's indexes were made anew: what is known of its messages is asked
+   for before anybody looks at them. */
+static void team_mailbox_fill(struct team_mailbox *tbox)
+{
+	struct mailbox *box = tbox->box;
+	enum mail_namespace_type type = team_mask_public(box);
+
+	if (tbox->first_sync)
+		team_replica_fill(tbox);
+	tbox->first_sync = FALSE;
+	if (tbox->lost && team_mailbox_recover(tbox)) {
+		tbox->stale = tbox->refetch = TRUE;
+		tbox->next_sync = 0;
+		team_replica_fill(tbox);
+	}
+	box->list->ns->type = type;
+}
+
 static int
 team_sync_deinit(struct mailbox_sync_context *ctx,
 		 struct mailbox_sync_status *status_r)
@@ -149,6 +169,9 @@ team_sync_deinit(struct mailbox_sync_context *ctx,
 
 	ret = tbox->module_ctx.super.sync_deinit(ctx, status_r);
 	team_mailbox_unguard(tbox);
+	if (ret == 0) T_BEGIN {
+		team_mailbox_fill(tbox);
+	} T_END;
 	team_mailbox_find_own_claims(tbox);
 	return ret;
 }
@@ -210,6 +233,9 @@ static void team_mailbox_close(struct mailbox *box)
 {
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
 
+	T_BEGIN {
+		team_mailbox_tell_guids(tbox);
+	} T_END;
 	team_mailbox_unguard(tbox);
 	team_mailbox_renew(tbox);
 	team_mailbox_watch(box, FALSE);

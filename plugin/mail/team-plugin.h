@@ -46,6 +46,9 @@ unsigned int team_user_failures(struct mail_user *user);
 /* Records such an action, given as "key=value". */
 void team_user_record_failed(struct mail_user *user,
 			     ARRAY_TYPE(const_string) *fields);
+/* The client is going: mailboxes that are closed from now on may take a moment
+   to do so. */
+void team_user_leaves(struct mail_user *user);
 /* Waits until all that was recorded so far stands in the journal. Returns 0,
    or -1 with the reason logged. */
 int team_user_flush(struct mail_user *user);

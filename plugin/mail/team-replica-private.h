@@ -70,6 +70,8 @@ void team_generations_read(struct team_mailbox *tbox,
    header. */
 bool team_generations_hold(struct team_mailbox *tbox,
 			   const struct team_generations_header *hdr);
+/* The service is there, and hears of other nodes' changes. */
+bool team_generations_are_known(struct team_mailbox *tbox);
 /* The colleague's private flags were changed elsewhere since the session saw
    them, or may have been. */
 bool team_generations_flags_changed(struct team_mailbox *tbox);

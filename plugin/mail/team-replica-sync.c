@@ -9,6 +9,7 @@
 #include "mail-index-alloc-cache.h"
 #include "mail-index-private.h"
 #include "mail-transaction-log-private.h"
+#include "team-recover.h"
 #include "team-storage-private.h"
 #include "team-replica-private.h"
 
@@ -151,7 +152,7 @@ static bool team_replica_is_broken(struct mailbox *box)
 
 /* What the client has been told stays true: only what is new since then
    doesn't come by itself. */
-static void team_replica_fill(struct team_mailbox *tbox)
+void team_replica_fill(struct team_mailbox *tbox)
 {
 	struct mailbox *box = tbox->box;
 	ARRAY_TYPE(seq_range) changed_uids, flag_updates, hidden_updates;

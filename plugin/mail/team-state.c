@@ -110,6 +110,8 @@ team_state_parse(struct team_mailbox *tbox, struct team_state *state,
 		else if (strcmp(data[0], "unclaimed") == 0 && data[1] != NULL)
 			ret = imap_seq_set_nostar_parse(data[1],
 							&claims.unclaimed);
+		else if (strcmp(data[0], "lost") == 0)
+			tbox->lost = TRUE;
 		if (ret < 0)
 			return -1;
 	}

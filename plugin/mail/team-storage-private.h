@@ -68,6 +68,8 @@ struct team_user {
 	uint64_t began;
 	struct team_session_info session_info;
 
+	/* names of mailboxes whose GUIDs are to be told in the end */
+	ARRAY_TYPE(const_string) untold;
 	/* opened team mailboxes */
 	struct team_mailbox *boxes;
 	/* the mailbox that is about to be selected, or NULL */
@@ -104,6 +106,8 @@ struct team_user {
 	bool logged_in:1;
 	bool defer_refusals:1;
 	bool away_logged:1;
+	/* the client is gone, or nobody waits for it any more */
+	bool leaving:1;
 	/* a mailbox is being created */
 	bool creating:1;
 };
@@ -154,6 +158,12 @@ struct team_mailbox {
 	/* not before this time */
 	time_t next_sync;
 	struct timeout *to_retry;
+	/* the mailbox had no UIDVALIDITY before the sync that is going on */
+	bool first_sync;
+	/* messages may have had flags under another UIDVALIDITY */
+	bool lost;
+	/* there may be GUIDs to be told */
+	bool changed;
 	/* answers in a row that told of messages not seen here */
 	unsigned int ahead_count;
 	bool opening_pvt;

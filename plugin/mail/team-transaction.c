@@ -277,6 +277,8 @@ team_transaction_commit_recorded(struct team_transaction *tt,
 		pvt_saves = p_memdup(tt->pool, array_front(&t->pvt_saves),
 				     pvt_saves_count * sizeof(*pvt_saves));
 	}
+	if (array_count(&tt->changes) > 0 || array_count(&tt->takes) > 0)
+		tbox->changed = TRUE;
 	ret = tbox->module_ctx.super.transaction_commit(t, changes_r);
 	team_transaction_finish(tt, txn, ret, changes_r, pvt_saves,
 				pvt_saves_count);

@@ -154,6 +154,15 @@ static void client_request(struct client *client,
 	case TEAM_COMMAND_PRIVATE:
 		command_private(client, req);
 		break;
+	case TEAM_COMMAND_UNIDENTIFIED:
+		command_unidentified(client, req);
+		break;
+	case TEAM_COMMAND_IDENTIFY:
+		command_identify(client, req);
+		break;
+	case TEAM_COMMAND_RECOVER:
+		command_recover(client, req);
+		break;
 	case TEAM_COMMAND_WATCH:
 		if (!session_watch(session, service->boxes, req->guid,
 				   req->uidvalidity)) {

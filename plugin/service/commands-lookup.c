@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* LOOKUP: where messages with given Message-IDs are. REPLY: what stands against
-   answering them. PRIVATE: which flags were private before. */
+   answering them. PRIVATE: which flags were private before. UNIDENTIFIED,
+   IDENTIFY, RECOVER: which messages are the same under another UIDVALIDITY. */
 
 #include "team-common.h"
 #include "str.h"
+#include "uidset.h"
 #include "team-protocol.h"
 #include "pg-conn.h"
 #include "client.h"
 #include "commands.h"
 #include "service.h"
 #include "session.h"
+
+#include <stdlib.h>
 
 struct lookup_request {
 	struct client *client;
@@ -40,7 +44,8 @@ static void lookup_answer(const struct pg_answer *answer, void *context)
 		client_send_pg_error(lreq->client, lreq->id, answer->action,
 				     answer->error);
 	} else {
-		count = PQntuples(answer->result);
+		count = PQnfields(answer->result) == 0 ? 0 :
+			PQntuples(answer->result);
 		for (i = 0; i < count; i++) T_BEGIN {
 			lookup_row(lreq, answer->result, i);
 		} T_END;
@@ -123,5 +128,46 @@ void command_private(struct client *client, const struct team_request *req)
 		return;
 	}
 	lookup_send(client, req->id, "was", "private_known", params,
+		    N_ELEMENTS(params));
+}
+
+void command_unidentified(struct client *client,
+			  const struct team_request *req)
+{
+	struct team_uidset set;
+	const char *error;
+	char *multirange;
+
+	if (team_uidset_parse(req->uids, &set, &error) < 0)
+		i_unreached();
+	multirange = team_uidset_format_multirange(&set);
+	team_uidset_free(&set);
+	const char *params[] = {
+		req->guid, dec2str(req->uidvalidity), multirange
+	};
+
+	lookup_send(client, req->id, "uids", "unidentified", params,
+		    N_ELEMENTS(params));
+	free(multirange);
+}
+
+void command_identify(struct client *client, const struct team_request *req)
+{
+	const char *params[] = {
+		req->guid, dec2str(req->uidvalidity), req->name
+	};
+
+	lookup_send(client, req->id, NULL, "identify", params,
+		    N_ELEMENTS(params));
+}
+
+void command_recover(struct client *client, const struct team_request *req)
+{
+	const char *params[] = {
+		req->guid, dec2str(req->uidvalidity), req->name,
+		req->last ? "true" : "false"
+	};
+
+	lookup_send(client, req->id, "recovered", "recover", params,
 		    N_ELEMENTS(params));
 }

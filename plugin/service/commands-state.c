@@ -182,6 +182,11 @@ sync_mailbox_answer(const struct pg_answer *answer, void *context)
 				    "returned something unexpected");
 		} else if (sreq->known) {
 			sync_send_known(sreq, PQgetvalue(answer->result, 0, 1));
+		} else if (PQnfields(answer->result) > 2 &&
+			   *PQgetvalue(answer->result, 0, 2) == 't') {
+			static const char *const fields[] = { "lost", NULL };
+
+			client_send_data(sreq->client, sreq->id, fields);
 		}
 	}
 	sync_answered(sreq);

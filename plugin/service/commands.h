@@ -38,6 +38,11 @@ void command_who(struct client *client, const struct team_request *req);
 void command_lookup(struct client *client, const struct team_request *req);
 void command_reply(struct client *client, struct session *session,
 		   const struct team_request *req);
+/* UNIDENTIFIED, IDENTIFY, RECOVER */
+void command_unidentified(struct client *client,
+			  const struct team_request *req);
+void command_identify(struct client *client, const struct team_request *req);
+void command_recover(struct client *client, const struct team_request *req);
 /* RENEW, LOGOUT */
 void command_renew(struct client *client, struct session *session,
 		   const struct team_request *req);

@@ -28,6 +28,10 @@ static const struct command {
 	{ "SYNC", TEAM_COMMAND_SYNC, TRUE, TRUE, FALSE, TRUE, 2, 3 },
 	{ "KNOWN", TEAM_COMMAND_KNOWN, TRUE, TRUE, FALSE, TRUE, 1, 1 },
 	{ "PRIVATE", TEAM_COMMAND_PRIVATE, TRUE, TRUE, FALSE, TRUE, 4, 4 },
+	{ "UNIDENTIFIED", TEAM_COMMAND_UNIDENTIFIED,
+	  TRUE, TRUE, FALSE, TRUE, 1, 1 },
+	{ "IDENTIFY", TEAM_COMMAND_IDENTIFY, TRUE, TRUE, FALSE, TRUE, 1, 1 },
+	{ "RECOVER", TEAM_COMMAND_RECOVER, TRUE, TRUE, FALSE, TRUE, 2, 2 },
 	{ "WATCH", TEAM_COMMAND_WATCH, TRUE, TRUE, FALSE, TRUE, 0, 0 },
 	{ "UNWATCH", TEAM_COMMAND_UNWATCH, TRUE, TRUE, FALSE, TRUE, 0, 0 },
 	{ "CLAIM", TEAM_COMMAND_CLAIM, TRUE, TRUE, FALSE, TRUE, 2, 4 },
@@ -289,10 +293,12 @@ static int parse_args(const struct command *command, const char *const *args,
 	case TEAM_COMMAND_ADMIN_CLAIM:
 		return parse_admin_claim(args, req, error_r);
 	case TEAM_COMMAND_RENEW:
+	case TEAM_COMMAND_UNIDENTIFIED:
 		return parse_uids(args[0], req, error_r);
 	case TEAM_COMMAND_KNOWN:
 	case TEAM_COMMAND_WHO:
 	case TEAM_COMMAND_LOOKUP:
+	case TEAM_COMMAND_IDENTIFY:
 		req->name = args[0];
 		return 0;
 	case TEAM_COMMAND_TELL:
@@ -300,6 +306,14 @@ static int parse_args(const struct command *command, const char *const *args,
 			return 0;
 		*error_r = "invalid notice";
 		return -1;
+	case TEAM_COMMAND_RECOVER:
+		req->name = args[1];
+		req->last = strcmp(args[0], "last") == 0;
+		if (!req->last && strcmp(args[0], "more") != 0) {
+			*error_r = "neither more nor last";
+			return -1;
+		}
+		return 0;
 	case TEAM_COMMAND_REPLY:
 		return parse_reply(args, req, error_r);
 	case TEAM_COMMAND_GUARD:

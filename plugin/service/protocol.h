@@ -15,6 +15,9 @@ enum team_command {
 	TEAM_COMMAND_SYNC,
 	TEAM_COMMAND_KNOWN,
 	TEAM_COMMAND_PRIVATE,
+	TEAM_COMMAND_UNIDENTIFIED,
+	TEAM_COMMAND_IDENTIFY,
+	TEAM_COMMAND_RECOVER,
 	TEAM_COMMAND_WATCH,
 	TEAM_COMMAND_UNWATCH,
 	TEAM_COMMAND_CLAIM,
@@ -56,7 +59,8 @@ struct team_request {
 	uint64_t txn;
 	/* "key=value": SESSION, EVENT, PREPARE, COMMIT, ABORT, QUERY */
 	const char *const *fields;
-	/* SYNC, KNOWN, PRIVATE, WATCH, UNWATCH, CLAIM, GUARD, UNGUARD */
+	/* SYNC, KNOWN, PRIVATE, UNIDENTIFIED, IDENTIFY, RECOVER, WATCH,
+	   UNWATCH, CLAIM, GUARD, UNGUARD */
 	const char *guid;
 	uint32_t uidvalidity;
 	/* SYNC */
@@ -66,7 +70,7 @@ struct team_request {
 	uint64_t notice;
 	/* SYNC, KNOWN, ADMIN-CLAIM, WHO: the mailbox; QUERY: the query;
 	   GUARD: the action; LOOKUP, REPLY: the Message-IDs; PRIVATE: the
-	   namespace */
+	   namespace; IDENTIFY, RECOVER: UIDs and GUIDs */
 	const char *name;
 	/* PRIVATE; since is a number */
 	const char *flags, *keywords, *since;
@@ -79,8 +83,11 @@ struct team_request {
 	enum team_claim_op op;
 	/* CLAIM give, ADMIN-CLAIM take: for whom */
 	const char *to;
-	/* CLAIM, ADMIN-CLAIM, RENEW, GUARD: valid, in canonical form */
+	/* UNIDENTIFIED, CLAIM, ADMIN-CLAIM, RENEW, GUARD: valid, in canonical
+	   form */
 	const char *uids;
+	/* RECOVER: these are the last ones */
+	bool last;
 	/* CLAIM: may be NULL */
 	const char *mids;
 };

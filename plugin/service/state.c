@@ -28,8 +28,10 @@
 #define STATE_TIMEOUT_MSECS 5000
 
 static const struct pg_statement state_statements[] = {
-	{ "sync_mailbox",
-	  "SELECT rev, known FROM team.sync_mailbox($1, $2, $3)" },
+	{ "sync_mailbox", "SELECT * FROM team.sync_mailbox($1, $2, $3)" },
+	{ "unidentified", "SELECT team.unidentified($1, $2, $3)" },
+	{ "identify", "SELECT FROM team.identify($1, $2, $3)" },
+	{ "recover", "SELECT team.recover($1, $2, $3, $4)" },
 	{ "sync_flags", "SELECT flag, first_uid, last_uid, uids "
 	  "FROM team.sync_flags($1, $2, $3, $4, $5)" },
 	{ "sync_claims",

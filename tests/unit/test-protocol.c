@@ -84,6 +84,14 @@ START_TEST(test_state)
 	ck_assert_str_eq(req.flags, "\\Seen \\Draft");
 	ck_assert_str_eq(req.keywords, "my-*");
 	ck_assert_str_eq(req.since, "17");
+	parse_ok("UNIDENTIFIED\t1\t2\t"GUID"\t3\t5,6", &req);
+	ck_assert_str_eq(req.uids, "5:6");
+	parse_ok("IDENTIFY\t1\t2\t"GUID"\t3\t5 x\001n6 y z", &req);
+	ck_assert_str_eq(req.name, "5 x\n6 y z");
+	parse_ok("RECOVER\t1\t2\t"GUID"\t3\tmore\t5 x", &req);
+	ck_assert(!req.last);
+	parse_ok("RECOVER\t1\t2\t"GUID"\t3\tlast\t", &req);
+	ck_assert(req.last);
 	parse_ok("WATCH\t1\t2\t"GUID"\t3", &req);
 	parse_ok("UNWATCH\t1\t2\t"GUID"\t3", &req);
 	parse_ok("CLAIM\t1\t2\t"GUID"\t3\ttake\t1,2,3\t1 <a>\001n2 <b>", &req);
