@@ -66,6 +66,8 @@ def test_nothing_is_told_about_reading(silent, sbox):
     assert [(row['action'], row['detail'].get('added')) for row in rows] == \
         [('open', None), ('flag', '\\Flagged my-own')]
     assert not silent.audit("action IN ('read', 'fetch', 'private') OR detail::text LIKE '%%Seen%%'")
+    found = silent.doveadm_json('team', 'audit', 'search', '--since', '1 hour')
+    assert found and not {'read', 'fetch', 'private'} & {row['action'] for row in found}
     # nor to the owner of the database
     text = database_text(sbox, 'bob')
     assert 'private' in text
