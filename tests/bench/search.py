@@ -160,6 +160,9 @@ def main():
         'message_id', '<search.%d@customers.example>' % random.randrange(args.records // EACH)))
     bench.times('by colleague', lambda: (
         'colleague', 'search%d' % random.randint(1, COLLEAGUES)))
+    # whom no month has: each has to be looked through
+    bench.query("SELECT team.enter_colleagues('{search-nobody}')")
+    bench.times('by colleague, nothing', lambda: ('colleague', 'search-nobody'))
     bench.times('by mailbox', lambda: ('mailbox', 'Team/Search%d' % random.randrange(BOXES)))
     if args.stream:
         bench.stream('search, all', '-f', 'tab', 'team', 'audit', 'search', '--limit', '0')
