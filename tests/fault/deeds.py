@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The kinds of action that are tried at every fault point: how each is done, and
 how to find out afterwards whether it was."""
+import contextlib
+import os
 import re
+import smtplib
 
+from instance import imapsession
 from work import message
+
+SENDER = 'mta@mx.example'
 
 
 class Item:
@@ -18,6 +24,8 @@ class Item:
 class Deed:
     """One kind of action, done by alice in folders of its own."""
     action = None
+    # in the log
+    colleague = 'alice'
     # works on a message that is there before
     needs_message = True
     flags = ''
@@ -125,6 +133,33 @@ class Append(Deed):
     def do(self, session, item):
         session.send(session.start_append(self.box, [(message(item.name), '\\Seen', None)]))
         return session.finish('a%d' % session.count).status
+
+    def happened(self):
+        return self.message_ids(self.box)
+
+
+class Deliver(Deed):
+    action = 'deliver'
+    colleague = 'lmtp'
+    needs_message = False
+
+    def session(self):
+        # each delivery has a connection of its own
+        return contextlib.ExitStack()
+
+    def look(self, session):
+        pass
+
+    def do(self, session, item):
+        try:
+            with smtplib.LMTP(os.path.join(self.server.dir, 'run/dovecot/lmtp')) as lmtp:
+                refused = lmtp.sendmail(SENDER, ['alice+%s@support.example' % self.box],
+                                        message(item.name))
+            return 'NO' if refused else 'OK'
+        except (smtplib.SMTPServerDisconnected, ConnectionError) as error:
+            raise imapsession.IMAPError(repr(error)) from error
+        except smtplib.SMTPException:
+            return 'NO'
 
     def happened(self):
         return self.message_ids(self.box)
@@ -243,4 +278,4 @@ class Delete(Made):
                 if 'Team/%s%d' % (self.kind, number) not in left]
 
 
-ALL = [Flag, Append, Copy, Move, Expunge, Claim, Release, Create, Rename, Delete]
+ALL = [Flag, Append, Deliver, Copy, Move, Expunge, Claim, Release, Create, Rename, Delete]

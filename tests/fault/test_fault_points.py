@@ -37,6 +37,7 @@ Result = collections.namedtuple('Result', 'deed case item answer carried_out')
 @pytest.fixture
 def server():
     made = points.Server('sdbox', settings=instance.mail_settings(team_timeout='%ds' % TIMEOUT) +
+                         'lmtp_save_to_detail_mailbox = yes\n'
                          'team_checkpoint_interval = 1 secs\n')
     yield made
     made.stop()
@@ -104,7 +105,7 @@ class Run:
         self.server.set_plan(points.OFF)
         # what stands in the spool is sent after the answer
         if deed in self.sessions and case.who == 'mail' and carried_out and \
-           not os.path.exists('/proc/%d' % session.pid):
+           hasattr(session, 'pid') and not os.path.exists('/proc/%d' % session.pid):
             del self.sessions[deed]
             self.server.remove_stale_locks()
         self.results.append(Result(deed, case, item, answer, carried_out))
@@ -114,9 +115,9 @@ class Run:
         wrong = []
         results = [result for result in self.results if result.deed is deed]
         happened = collections.Counter(deed.happened())
-        rows = self.server.audit("colleague = 'alice' AND action IN (%s, 'gap') "
-                                 "AND mailbox ~ %s", (
-                                     deed.action, '^(%s|Team/(new-)?%s[0-9])' % (deed.box, deed.kind)))
+        rows = self.server.audit(
+            "colleague = %s AND action IN (%s, 'gap') AND mailbox ~ %s",
+            (deed.colleague, deed.action, '^(%s|Team/(new-)?%s[0-9])' % (deed.box, deed.kind)))
         logged = collections.Counter(deed.record_key(row) for row in rows
                                      if row['action'] == deed.action and row['outcome'] == 'ok')
         gaps = [row for row in rows if row['action'] == 'gap' and
