@@ -162,11 +162,15 @@ void team_replica_fill(struct team_mailbox *tbox)
 	t_array_init(&flag_updates, 16);
 	t_array_init(&hidden_updates, 16);
 	state = team_replica_fetch(tbox);
-	team_replica_sync_view(box, 0, &flag_updates, &hidden_updates);
+	team_replica_sync_view(box,
+		MAIL_INDEX_VIEW_SYNC_FLAG_FIX_INCONSISTENT, &flag_updates,
+		&hidden_updates);
 	if (state == NULL)
 		return;
 	(void)team_replica_bring(tbox, state, &changed_uids);
-	team_replica_sync_view(box, 0, &flag_updates, &hidden_updates);
+	team_replica_sync_view(box,
+		MAIL_INDEX_VIEW_SYNC_FLAG_FIX_INCONSISTENT, &flag_updates,
+		&hidden_updates);
 	team_state_free(&state);
 }
 

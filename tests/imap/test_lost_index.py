@@ -69,7 +69,34 @@ def spoil_log(server, box):
             f.write(b'\xa5' * 64)
 
 
-HARMS = [lose_folder, lose_files, lose_log, empty_log, spoil_log]
+def spoil_index(server, box):
+    """The file that is read first, and the log as well."""
+    for name in index_files(server, box):
+        with open(name, 'r+b') as f:
+            f.write(b'\x5a' * 200)
+
+
+def put_other_in_place(server, box):
+    """The index of another mailbox, as a restored backup may have it."""
+    other = Box(server)
+    other.fill(2)
+    session = other.login('alice')
+    store(session, '1:*', '+FLAGS', r'\Seen \Flagged my-other')
+    session.logout()
+    server.all_shipped()
+    targets = index_files(server, box)
+    folder = os.path.dirname(targets[0])
+    for name in targets:
+        os.unlink(name)
+    for name in index_files(server, other):
+        shutil.copy2(name, folder)
+        stat = os.stat(name)
+        os.chown(os.path.join(folder, os.path.basename(name)), stat.st_uid, stat.st_gid)
+    other.close()
+
+
+HARMS = [lose_folder, lose_files, lose_log, empty_log, spoil_log, spoil_index,
+         put_other_in_place]
 
 
 @pytest.mark.parametrize('harm', HARMS)
