@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """D8: the private index goes away or breaks under a session that is open."""
-import glob
+import fnmatch
 import os
 import shutil
 
@@ -37,9 +37,11 @@ def index_files(server, box, user='alice', pattern='dovecot.index.pvt*'):
     names = {'T%d' % box.number, '.T%d' % box.number}
     found = []
     for folder in private_folders(server, user):
-        for name in glob.glob(os.path.join(folder, '**', pattern), recursive=True):
-            if names & set(name.split('/')):
-                found.append(name)
+        # glob's ** leaves out Maildir's folders, which begin with a dot
+        for path, _, files in os.walk(folder):
+            if names & set(path.split('/')):
+                found += [os.path.join(path, name) for name in fnmatch.filter(files, pattern)]
+    assert found
     return found
 
 
