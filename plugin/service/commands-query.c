@@ -384,8 +384,9 @@ void command_query(struct client *client, struct session *session,
 	client->query = cquery;
 	cquery->query = query_init(client->service->set->team_database,
 				   statement.sql, statement.params,
-				   statement.params_count, &query_callbacks,
-				   cquery);
+				   statement.params_count,
+				   cquery->pages != QUERY_PAGES_NONE,
+				   &query_callbacks, cquery);
 }
 
 void command_query_abort(struct client *client)

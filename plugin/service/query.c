@@ -31,8 +31,8 @@ struct query {
 	char *sql, **params;
 	unsigned int params_count;
 	bool columns_sent, paused;
-	/* what was answered, as a whole: PostgreSQL needn't wait, nor run out of
-	   time, while nobody takes the rows */
+	/* take the whole answer before its rows are passed on */
+	bool whole;
 	PGresult *result;
 	int next_row;
 
@@ -131,7 +131,8 @@ static int query_send(struct query *query)
 	query->state = QUERY_STATE_ROWS;
 	return PQsendQueryParams(query->pg, query->sql, query->params_count,
 				 NULL, (const char *const *)query->params,
-				 NULL, NULL, 0) == 0 ? -1 : 0;
+				 NULL, NULL, 0) == 0 ||
+		(!query->whole && PQsetSingleRowMode(query->pg) == 0) ? -1 : 0;
 }
 
 static void query_columns(struct query *query, const PGresult *result)
@@ -182,6 +183,7 @@ static bool query_result(struct query *query, PGresult *result)
 	case PGRES_COMMAND_OK:
 		PQclear(result);
 		return TRUE;
+	case PGRES_SINGLE_TUPLE:
 	case PGRES_TUPLES_OK:
 		query_columns(query, result);
 		query->result = result;
@@ -268,7 +270,7 @@ void query_continue(struct query *query)
 
 struct query *query_init(const char *conninfo, const char *sql,
 			 const char *const *params, unsigned int params_count,
-			 const struct query_callbacks *callbacks,
+			 bool whole, const struct query_callbacks *callbacks,
 			 void *context)
 {
 	struct query *query = i_new(struct query, 1);
@@ -280,6 +282,7 @@ struct query *query_init(const char *conninfo, const char *sql,
 	query->params_count = params_count;
 	for (i = 0; i < params_count; i++)
 		query->params[i] = i_strdup(params[i]);
+	query->whole = whole;
 	query->callbacks = *callbacks;
 	query->context = context;
 	query->pg = pg_connect_start(conninfo, "team-audit");

@@ -3,8 +3,8 @@
 #define TEAM_QUERY_H
 
 /* An auditor's query on a connection of its own, so that claims never wait
-   behind it. A statement's rows are kept until they are taken: long answers are asked for
-   in pages. */
+   behind it. Whatever the size of the answer, the memory needed is a row's, or
+   a page's. */
 
 #include "pg-error.h"
 
@@ -23,10 +23,12 @@ struct query_callbacks {
 	void (*done)(void *context, const char *error, enum pg_action action);
 };
 
-/* Runs the query with text parameters. */
+/* Runs the query with text parameters. whole: answers are pages that are small
+   enough to be kept, so that PostgreSQL doesn't run out of time while nobody
+   takes the rows; otherwise they are read row by row. */
 struct query *query_init(const char *conninfo, const char *sql,
 			 const char *const *params, unsigned int params_count,
-			 const struct query_callbacks *callbacks,
+			 bool whole, const struct query_callbacks *callbacks,
 			 void *context);
 void query_continue(struct query *query);
 /* Ends the query without calling back. */
