@@ -17,12 +17,13 @@
      at           microseconds since the epoch              (set by the service)
      action       login logout open read fetch flag append deliver copy move
                   expunge create delete rename acl claim renew release lapse
-                  takeover draft reply query erase gap
+                  takeover draft reply query erase gap, and private, which
+                  only the service makes (record-final.h)
      outcome      ok refused failed
      colleague    who did it                                (from SESSION)
      user         whose mail it is                          (from SESSION)
      session      Dovecot's session id                      (from SESSION)
-     service      imap lmtp pop3 doveadm submission team    (from SESSION)
+     service      imap lmtp lda sieve pop3 doveadm submission team (from SESSION)
      ip tls client                                          (from SESSION)
      mailbox      GUID, 32 hex digits
      uidvalidity
