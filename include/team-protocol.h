@@ -217,9 +217,9 @@
      D <id> <state> <uid> <holder> <since> <until>
      OK <id> <until>
    [admin] WHO <id> <sid> <mailbox>
-     The sessions of this node that have the mailbox open:
-     D <id> <colleague> <since> <client> <ip> <service> <session>
-     OK <id>
+     The sessions that have the mailbox open, on all nodes:
+     D <id> <colleague> <since> <client> <ip> <service> <session> <node>
+     OK <id> [<nodes>]           these are connected and didn't answer
    [admin] STATUS <id>
      D <id> <key> <value>
      OK <id>

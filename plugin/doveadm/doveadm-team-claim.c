@@ -137,7 +137,7 @@ static void who_print_sessions(struct team_answer *answer)
 	const char *const *data;
 
 	array_foreach_elem(&answer->data, data) {
-		if (str_array_length(data) < 6)
+		if (str_array_length(data) < 7)
 			continue;
 		doveadm_team_print(data[0]);
 		doveadm_team_print("open");
@@ -146,6 +146,12 @@ static void who_print_sessions(struct team_answer *answer)
 		doveadm_team_print("");
 		doveadm_team_print(*data[2] != '\0' ? data[2] : data[4]);
 		doveadm_team_print(data[3]);
+		doveadm_team_print(data[6]);
+	}
+	if (answer->args[0] != NULL) {
+		i_error("These nodes didn't answer, who has the mailbox open "
+			"there isn't known: %s", answer->args[0]);
+		doveadm_exit_code = EX_TEMPFAIL;
 	}
 }
 
@@ -178,13 +184,15 @@ static void who_print_claims(struct team_answer *answer)
 		doveadm_team_print(t_strcut(data[WHO_CLAIM_UNTIL], '+'));
 		doveadm_team_print("");
 		doveadm_team_print("");
+		doveadm_team_print("");
 	}
 }
 
 static void cmd_team_who(struct doveadm_cmd_context *cctx)
 {
 	static const char *const headers[] = {
-		"colleague", "what", "uid", "since", "until", "client", "ip"
+		"colleague", "what", "uid", "since", "until", "client", "ip",
+		"node"
 	};
 	const char *args[3], *mailbox;
 	struct team_answer sessions, claims;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* RENEW: the holder works on what he claimed. LOGOUT: he has gone. WHO: the
-   sessions that have a mailbox open. */
+/* RENEW: the holder works on what he claimed. LOGOUT: he has gone. */
 
 #include "team-common.h"
 #include "array.h"
@@ -233,49 +232,4 @@ void command_logout(struct client *client, struct session *session,
 	};
 	pg_conn_request(service->requests, "claim_logout", params,
 			N_ELEMENTS(params), logout_answer, lreq);
-}
-
-/* ---- WHO ---- */
-
-struct who {
-	struct client *client;
-	const struct team_request *req;
-};
-
-static const char *who_field(const struct session *session, const char *key)
-{
-	const char *value = session_get(session, key);
-
-	return value == NULL ? "" : value;
-}
-
-static void who_box(struct box *box, void *context)
-{
-	struct who *who = context;
-	const struct watch *watch;
-
-	if (strcmp(box->guid, who->req->name) != 0 &&
-	    (box->name == NULL || strcmp(box->name, who->req->name) != 0))
-		return;
-	for (watch = box->watches; watch != NULL; watch = watch->next) {
-		const struct session *session = watch->session;
-		const char *const fields[] = {
-			session->colleague,
-			t_strdup_printf("%"PRId64, watch->since),
-			who_field(session, "client"), who_field(session, "ip"),
-			who_field(session, "service"),
-			who_field(session, "session"), NULL
-		};
-		client_send_data(who->client, who->req->id, fields);
-	}
-}
-
-void command_who(struct client *client, const struct team_request *req)
-{
-	struct who who = { .client = client, .req = req };
-
-	T_BEGIN {
-		boxes_foreach(client->service->boxes, who_box, &who);
-	} T_END;
-	client_send_ok(client, req->id, NULL);
 }

@@ -33,7 +33,15 @@ void command_claim(struct client *client, struct session *session,
 /* [admin] */
 void command_admin_claim(struct client *client, struct session *session,
 			 const struct team_request *req);
+/* commands-who.c */
 void command_who(struct client *client, const struct team_request *req);
+/* A node asks who has the mailbox open. */
+void who_asked(struct team_service *service, const char *request,
+	       const char *mailbox);
+/* A node has answered. */
+void who_answered(const char *request);
+/* Those that wait are given up. */
+void who_deinit(void);
 /* LOOKUP, REPLY */
 void command_lookup(struct client *client, const struct team_request *req);
 void command_reply(struct client *client, struct session *session,

@@ -25,6 +25,10 @@ void listen_begin(struct pg_conn *conn, int node_id)
 	params[0] = t_strdup_printf("%d - 0 listen %s", node_id, listen_id);
 	pg_conn_request(conn, "listen", params, N_ELEMENTS(params),
 			listen_answer, NULL);
+	/* from now on it can be asked who is here */
+	params[0] = t_strdup_printf("%d", node_id);
+	pg_conn_request(conn, "node_here", params, N_ELEMENTS(params),
+			listen_answer, NULL);
 }
 
 void listen_heard(const char *id)

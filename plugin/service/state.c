@@ -15,6 +15,7 @@
 #include "box.h"
 #include "claim-request.h"
 #include "client.h"
+#include "commands.h"
 #include "generations.h"
 #include "lapse.h"
 #include "listen.h"
@@ -39,6 +40,10 @@ static const struct pg_statement state_statements[] = {
 	  "FROM team.sync_claims($1, $2, $3)" },
 	{ "private_known", "SELECT flags, keywords FROM team.private_known($1, "
 	  "$2, $3, $4, $5, $6, timestamptz 'epoch' + $7::bigint * interval '1us')" },
+	{ "node_here", "SELECT team.node_here($1)" },
+	{ "who_ask", "SELECT team.who_ask($1, $2, $3)" },
+	{ "who_tell", "SELECT team.who_tell($1, $2, $3)" },
+	{ "who_read", "SELECT node, sessions FROM team.who_read($1)" },
 	{ "claim_forget", "SELECT team.claim_forget('10 minutes')" },
 	{ "claim_try",
 	  "SELECT uid, state, holder, since, until "
@@ -366,7 +371,7 @@ static void state_claims_notified(struct state *state, struct box *box,
 }
 
 /* <node id> <guid> <uidvalidity> claims | renewed | flags <colleague> |
-   notice | listen <id> */
+   notice | who <request> <mailbox> | whois <request> | listen <id> */
 static void state_notified(void *context, const char *payload)
 {
 	struct state *state = context;
@@ -392,6 +397,13 @@ static void state_notified(void *context, const char *payload)
 		if (box != NULL &&
 		    node_id != pg_conn_node_id(state->service->requests))
 			claims_refresh(state, box);
+	} else if (strcmp(args[3], "who") == 0 && args[4] != NULL &&
+		   args[5] != NULL) {
+		/* the name may have blanks */
+		who_asked(state->service, args[4],
+			  t_strarray_join(args + 5, " "));
+	} else if (strcmp(args[3], "whois") == 0 && args[4] != NULL) {
+		who_answered(args[4]);
 	} else if (strcmp(args[3], "notice") == 0) {
 		notices_load(state->service->notices);
 	} else if (strcmp(args[3], "flags") == 0 && args[4] != NULL) {
@@ -437,5 +449,6 @@ void state_deinit(struct state **_state)
 	*_state = NULL;
 	claim_requests_deinit();
 	pg_conn_deinit(&state->service->requests);
+	who_deinit();
 	i_free(state);
 }

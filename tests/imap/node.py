@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import shlex
+import signal
 import subprocess
 import time
 
@@ -72,6 +73,17 @@ class Node:
         return wait_for(lambda: self.first.audit(
             "colleague = 'u98' AND action = 'logout' AND at >= to_timestamp(%s)",
             (start,)), timeout)
+
+    def kill(self):
+        """As if its machine died: master first, so that it starts nothing."""
+        with open(os.path.join(self.dir, 'run', 'master.pid')) as f:
+            master = int(f.readline())
+        os.kill(master, signal.SIGSTOP)
+        children = subprocess.run(['pgrep', '-P', str(master)], capture_output=True, text=True,
+                                  check=False).stdout.split()
+        for pid in [*map(int, children), master]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def stop(self):
         subprocess.run(shlex.split('dovecot -c %s stop' % shlex.quote(self.config)), check=False,

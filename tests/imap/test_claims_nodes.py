@@ -3,6 +3,7 @@
 import pytest
 
 from instance import wait_for
+from node import Node
 from test_claims import CLAIMED_BY_ALICE, check_refused, claim, claims_now, store
 from test_nodes import pair, second  # noqa: F401 (fixtures)
 
@@ -87,3 +88,26 @@ def test_taken_over_on_the_other_node(pair):  # noqa: F811
     assert wait_for(is_told, 5)
     assert b'erin' in told[0]
     assert wait_for(lambda: claims_now(alice, pair.box.uids[0]) == {'claimed', 'claimed-erin'}, 5)
+
+
+def who(server, box):
+    return sorted((row['node'], row['colleague']) for row in
+                  server.doveadm_json('team', 'who', box) if row['what'] == 'open')
+
+
+def test_who_on_all_nodes(pair):  # noqa: F811
+    server, box = pair.box.server, pair.box.name
+    pair.here('alice'), pair.there('bob')
+    first, = {row[0] for row in server.query('SELECT DISTINCT node FROM team.audit WHERE '
+                                             "mailbox = %s AND colleague = 'dave'", (box,))}
+    third = Node(server, 'third')
+    try:
+        carol = third.login('carol')
+        carol.select(box)
+        wanted = {(first, 'alice'), ('second', 'bob'), ('third', 'carol')}
+        assert wait_for(lambda: wanted <= set(who(server, box)), 5), who(server, box)
+    finally:
+        third.kill()
+    # and without one that died
+    wanted.remove(('third', 'carol'))
+    assert wait_for(lambda: set(who(server, box)) == wanted, 10), who(server, box)

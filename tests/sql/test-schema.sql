@@ -75,8 +75,9 @@ SELECT results_eq($$SELECT p.proname::text COLLATE "default" FROM pg_proc p
 	      'export_leaves', 'export_nodes', 'export_notes', 'export_records', 'flags', 'flags_mailboxes',
 	      'guard_begin',
 	      'guard_end', 'hello', 'identify', 'ingest', 'ingest_batch', 'mailbox_find',
-	      'message_find', 'notice_tell', 'notices', 'private_known', 'recover', 'reply_check',
-	      'status', 'sync_claims', 'sync_flags', 'sync_mailbox', 'unidentified'],
+	      'message_find', 'node_here', 'notice_tell', 'notices', 'private_known', 'recover', 'reply_check',
+	      'status', 'sync_claims', 'sync_flags', 'sync_mailbox', 'unidentified',
+	      'who_ask', 'who_read', 'who_tell'],
 	'team_service may execute just the functions of the service');
 SELECT results_eq($$SELECT p.proname::text COLLATE "default" FROM pg_proc p
 	JOIN pg_namespace n ON n.oid = p.pronamespace
