@@ -460,14 +460,14 @@ def test_killed(log):
 def test_progress(log, tty):
     """What takes long shows how far it is on a terminal, and only there."""
     line = b'{"node":"n","seq":1,"action":"read"}\n'
-    controller, terminal = os.openpty()
-    other, pipe = os.pipe()
+    if tty and not os.path.exists('/dev/ptmx'):
+        pytest.skip('no terminals in this root')
+    reading, writing = os.openpty() if tty else os.pipe()
     process = subprocess.Popen(
         [os.path.join(log.server.build, 'root', 'bin', 'team-verify'), 'log', '--key', log.key,
          '--checkpoints', log.checkpoints, '-'],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=terminal if tty else pipe)
-    os.close(terminal)
-    os.close(pipe)
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=writing)
+    os.close(writing)
     process.stdin.write(line)
     process.stdin.flush()
     time.sleep(0.6)
@@ -476,9 +476,8 @@ def test_progress(log, tty):
     assert process.wait(30) == 1
     text = b''
     with contextlib.suppress(OSError):
-        text = os.read(controller if tty else other, 10000)
-    os.close(controller)
-    os.close(other)
+        text = os.read(reading, 10000)
+    os.close(reading)
     assert (b'4096 records, ' in text) == tty, text
 
 
