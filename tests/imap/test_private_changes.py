@@ -13,6 +13,7 @@ from namespaces import more_namespaces
 from node import Node
 from test_private_flags import copied_uid, flags_of, private_folders, refreshed, store
 from test_private_settings import Boxes
+from ways import recorded
 
 SEEN, FLAGGED, ANSWERED = '\\Seen', '\\Flagged', '\\Answered'
 BEFORE = {'team_private_flags': SEEN, 'team_private_keywords': 'my-*'}
@@ -46,6 +47,8 @@ def flags(box, who, port=None):
     return seen
 
 
+@recorded('settings: Other flags or keywords are private in a mailbox than before, with the '
+          'messages that had those which were shared so far')
 def test_private_starts_from_shared(server, box, settings):
     alice, bob = box.people('alice', 'bob')
     one, two, three, four = box.uids
