@@ -19,7 +19,7 @@
 /* A few records that nobody waits for are sent that long after the batch
    before, together with what comes meanwhile: a commit for every record would
    keep PostgreSQL busy. */
-#define SHIPPER_PAUSE_MSECS 20
+#define SHIPPER_PAUSE_MSECS 100
 #define SHIPPER_PAUSE_RECORDS 100
 
 struct shipper_batch *shipper_batch_init(void)
