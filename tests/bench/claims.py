@@ -106,7 +106,7 @@ def main():
                     "SELECT team.mailbox_id('%s', 1), team.colleague_id('bench1')" % GUID],
                    check=True, stdout=subprocess.DEVNULL)
     try:
-        # at each notification it would read all of the mailbox's claims
+        # it would read what changed at each notification
         pid = int(open(env['TEAM_SERVICE_PIDFILE']).read())
         os.kill(pid, signal.SIGSTOP)
         try:
