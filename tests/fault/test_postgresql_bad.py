@@ -33,10 +33,11 @@ def proxied():
     made = Proxied('sdbox', settings=instance.mail_settings(team_timeout='%ds' % TIMEOUT))
     yield made
     crashes = made.crashes()
-    gaps = made.audit("action = 'gap'")
+    gaps = {gap['detail']['reason'] for gap in made.audit("action = 'gap'")}
     made.stop()
     assert not crashes, '\n'.join(crashes)
-    assert gaps == []
+    # that it was away; nothing else is missing
+    assert gaps <= {"PostgreSQL couldn't be reached"}, gaps
 
 
 class Trial:
@@ -186,11 +187,14 @@ def test_link_of_one_node_cut(proxied):
         far = second.login('alice')
         for session in (alice, bob, far):
             session.select(box)
+
+        def known():
+            return re.search(r'\bclaims=(\d+)', second.doveadm('-f', 'flow', 'team', 'status').stdout).group(1)
+        before = known()
         alice.command('UID STORE %d +FLAGS (claimed)' % uids[0])
         assert wait_for(lambda: bob.command('NOOP') and 'claimed-alice' in bob.flags(uids[0]))
         # the shared index may show it before the node has heard of it
-        assert wait_for(lambda: re.search(r'claims=1\b', second.doveadm(
-            '-f', 'flow', 'team', 'status').stdout))
+        assert wait_for(lambda: known() != before)
         proxy.command('cut')
         # what is known protects, nothing new is claimed there
         assert '[INUSE]' in bob.attempt('UID STORE %d +FLAGS (\\Deleted)' % uids[0]).text
