@@ -460,8 +460,6 @@ def test_killed(log):
 def test_progress(log, tty):
     """What takes long shows how far it is on a terminal, and only there."""
     line = b'{"node":"n","seq":1,"action":"read"}\n'
-    if tty and not os.path.exists('/dev/ptmx'):
-        pytest.skip('no terminals in this root')
     reading, writing = os.openpty() if tty else os.pipe()
     process = subprocess.Popen(
         [os.path.join(log.server.build, 'root', 'bin', 'team-verify'), 'log', '--key', log.key,
