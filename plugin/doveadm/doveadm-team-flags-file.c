@@ -216,7 +216,9 @@ static bool import_mailbox_row(void *context, const char *const *columns,
 	uint32_t number;
 
 	if (guid == NULL || uidvalidity == NULL ||
-	    str_to_uint32(uidvalidity, &number) < 0)
+	    str_to_uint32(uidvalidity, &number) < 0 ||
+	    /* recorded before it was known */
+	    number == 0)
 		return TRUE;
 	hash_table_update(ctx->newest, p_strdup(ctx->team->pool, guid),
 			  POINTER_CAST(number));

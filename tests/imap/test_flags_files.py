@@ -148,6 +148,7 @@ def test_file_round_trip(server, box):
     # into sessions that are open, in IDLE and not
     store(alice, '1:*', '-FLAGS', SEEN + ' my-todo')
     store(bob, '1:*', '-FLAGS', SEEN)
+    assert server.all_shipped()
     bob.idle()
     result = server.doveadm('team', 'flags', 'import', '--input', path)
     assert '4 private flags of messages imported, 1 were there' in result.stderr, result.stderr
