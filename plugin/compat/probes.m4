@@ -98,6 +98,22 @@ AC_DEFUN([TEAM_COMPAT_PROBES], [
 	return client_find_namespace_full(client, &name, &error) != NULL;
 ])
 
+  TEAM_PROBE([HAVE_IMAP_STATE_RESULT], [enum imap_state_result], [
+#include "imap-common.h"
+#include "imap-state.h"
+], [
+	struct client *client = NULL;
+	const char *error;
+	size_t skip;
+	return client->v.state_import(client, TRUE, NULL, 0, &skip, &error) ==
+		IMAP_STATE_OK;
+], [
+	struct client *client = NULL;
+	const char *error;
+	ssize_t ret = client->v.state_import(client, TRUE, NULL, 0, &error);
+	return ret == 0;
+])
+
   CPPFLAGS=$team_save_CPPFLAGS
   CFLAGS=$team_save_CFLAGS
 ])

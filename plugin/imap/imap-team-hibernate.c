@@ -32,27 +32,34 @@ imap_team_state_export(struct client *client, bool internal, buffer_t *dest,
 }
 
 static ssize_t
-imap_team_state_import(struct client *client, bool internal,
-		       const unsigned char *data, size_t size,
-		       const char **error_r)
+imap_team_state_take(struct client *client, const unsigned char *data,
+		     size_t size, const char **error_r)
 {
 	struct imap_team_client *tc = IMAP_TEAM_CONTEXT_REQUIRE(client);
 	size_t start = strlen(STATE_NAME);
 	const unsigned char *end;
 
-	if (size < start || memcmp(data, STATE_NAME, start) != 0) {
-		return tc->module_ctx.super.state_import(client, internal,
-							 data, size, error_r);
-	}
+	if (size < start || memcmp(data, STATE_NAME, start) != 0)
+		return 0;
 	end = memchr(data + start, '\0', size - start);
 	if (end == NULL) {
 		*error_r = "team: The client's name has no end";
-		return 0;
+		return -1;
 	}
 	if (tc->active)
 		imap_team_client_set_name(client, (const char *)data + start);
 	return end + 1 - data;
 }
+
+static struct imap_client_vfuncs *imap_team_super(struct client *client)
+{
+	struct imap_team_client *tc = IMAP_TEAM_CONTEXT_REQUIRE(client);
+
+	return &tc->module_ctx.super;
+}
+
+COMPAT_STATE_IMPORT(imap_team_state_import, imap_team_state_take,
+		    imap_team_super)
 
 void imap_team_hibernate_hooks(struct client *client)
 {
