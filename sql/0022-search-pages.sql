@@ -10,7 +10,7 @@ SET jit = off
 AS $$
 DECLARE
 	v_key text;
-	v_where text := 'true';
+	v_where text := 'r.action <> ''private''';
 	v_source text;
 	v_order text;
 	v_colleague int;
