@@ -30,6 +30,8 @@ struct claim_request {
 	enum team_claim_op op;
 	/* an administrator is told about every message */
 	bool admin;
+	/* what the administrator calls the mailbox */
+	const char *mailbox;
 	struct team_uidset uids;
 	/* the service's intent */
 	uint64_t txn;
