@@ -8,7 +8,7 @@ import smtplib
 import pytest
 
 from conftest import Box
-from instance import wait_for
+from instance import lose_index, wait_for
 from test_claims import CLAIMED_BY_ALICE, claim, claims_now
 from test_private_flags import flags_of, refreshed, store
 from test_private_keywords import listed
@@ -56,7 +56,7 @@ def test_flags_of_a_script_are_its_owners(box):
     assert 'my-x' not in listed(bob.select(box.name))
     box.server.all_shipped()
     alice.logout()
-    shutil.rmtree(os.path.join(box.server.dir, 'mail/users/alice/team'))
+    lose_index(os.path.join(box.server.dir, 'mail/users/alice/team'))
     alice = box.login('alice')
     assert wait_for(lambda: refreshed(alice, uid) == {'\\Seen', '\\Answered', 'my-x', 'common'}, 5)
 

@@ -2,12 +2,11 @@
 """What a colleague's client learns of changes made elsewhere: CONDSTORE,
 QRESYNC, NOTIFY, STATUS, LIST-STATUS."""
 import re
-import shutil
 import time
 
 import pytest
 
-from instance import wait_for
+from instance import lose_index, wait_for
 from node import Node
 from test_private_flags import copied_uid, flags_of, private_folders, refreshed, store
 
@@ -169,8 +168,7 @@ def test_resync(server, box, second, how):
     if how == 'other node':
         second.all_shipped()
     if how == 'rebuilt':
-        for folder in private_folders(server, 'alice'):
-            shutil.rmtree(folder)
+        lose_index(*private_folders(server, 'alice'))
     session, flags, vanished = resync(server, 'alice', box, uidvalidity, modseq)
     # a rebuilt index may speak of more than what changed, never of less
     wanted = {uids[0]: {'\\Flagged'}, uids[1]: {SEEN, 'my-new'}, new: {SEEN, 'my-app'}}

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from instance import wait_for
+from instance import lose_index, open_below, wait_for
 from node import Node
 from test_private_flags import copied_uid, flags_of, refreshed, store
 
@@ -99,8 +99,7 @@ def test_other_spelling_is_the_same_keyword(pair):
                     here.search('KEYWORD my-word') == [other], 3)
     pair.shipped()
     here.logout()
-    for folder in glob.glob(os.path.join(pair.box.server.dir, 'mail/users/alice/team')):
-        shutil.rmtree(folder)
+    lose_index(os.path.join(pair.box.server.dir, 'mail/users/alice/team'))
     assert pair.here('alice').search('KEYWORD my-word') == [other]
 
 
@@ -150,8 +149,7 @@ def test_both_at_once(pair):
     wanted = state(sessions[0])
     for session in sessions:
         session.logout()
-    for folder in glob.glob(os.path.join(pair.box.server.dir, 'mail/users/alice/team*')):
-        shutil.rmtree(folder)
+    lose_index(*glob.glob(os.path.join(pair.box.server.dir, 'mail/users/alice/team*')))
     assert state(pair.here('alice')) == wanted, 'seed %d' % seed
 
 
@@ -163,6 +161,7 @@ def test_older_index_is_brought_up(pair):
     pair.shipped()
     alice.logout()
     folder, = glob.glob(os.path.join(pair.box.server.dir, 'mail/users/alice/team'))
+    assert wait_for(lambda: not open_below(folder))
     shutil.copytree(folder, folder + '.bak')
     alice = pair.here('alice')
     store(alice, uids[0], '-FLAGS', 'my-old')
@@ -170,7 +169,7 @@ def test_older_index_is_brought_up(pair):
     pair.shipped()
     alice.logout()
     owner = os.stat(folder)
-    shutil.rmtree(folder)
+    lose_index(folder)
     os.rename(folder + '.bak', folder)
     for name, folders, files in os.walk(folder):
         for entry in [''] + folders + files:

@@ -2,13 +2,12 @@
 """\\Seen and \\Flagged are each colleague's own; everything else is shared."""
 import glob
 import os
-import shutil
 import subprocess
 import time
 
 import pytest
 
-from instance import wait_for
+from instance import lose_index, wait_for
 
 SEEN, FLAGGED = '\\Seen', '\\Flagged'
 PRIVATE = {SEEN, FLAGGED}
@@ -291,8 +290,7 @@ def test_lost_private_index_is_rebuilt(server, box):
         session.logout()
     folders = private_folders(server, 'alice')
     assert folders, 'there is no private index to delete'
-    for folder in folders:
-        shutil.rmtree(folder)
+    lose_index(*folders)
     alice, bob = box.people('alice', 'bob')
     assert wait_for(lambda: alice.command('NOOP') and
                     alice.search('UNSEEN') == [box.uids[5]], 5), \

@@ -2,11 +2,10 @@
 """$Important, Old and my-* are each colleague's own keywords."""
 import os
 import re
-import shutil
 
 import pytest
 
-from instance import wait_for
+from instance import lose_index, wait_for
 from test_private_flags import (copied_uid, flags_of, private_folders, refreshed, store)
 
 SEEN = '\\Seen'
@@ -190,8 +189,7 @@ def test_rebuilt_from_the_database(server, box):
     store(bob, box.uids[1], '+FLAGS', 'my-bobs')
     assert server.all_shipped()
     alice.logout()
-    for folder in private_folders(server, 'alice'):
-        shutil.rmtree(folder)
+    lose_index(*private_folders(server, 'alice'))
     alice, = box.people('alice')
     wanted = [u for u in box.uids[3:1051] if u != box.uids[20]]
     assert wait_for(lambda: alice.command('NOOP') and

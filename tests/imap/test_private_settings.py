@@ -2,13 +2,12 @@
 """team_private_flags and team_private_keywords, which every namespace may have of
 its own."""
 import os
-import shutil
 import subprocess
 
 import pytest
 
 from conftest import Box
-from instance import is_dovecot_2_3
+from instance import is_dovecot_2_3, lose_index
 from namespaces import more_namespaces, namespace_config, reload
 from test_flag_rights import permanent, set_rights
 from test_private_flags import copied_uid, flags_of, private_folders, refreshed, store
@@ -145,8 +144,7 @@ def test_rebuilt_from_the_database(server, make_box, name):
     before = [flags_of(alice, uid) for uid in box.uids]
     assert server.all_shipped()
     alice.logout()
-    for folder in private_folders(server, 'alice', name):
-        shutil.rmtree(folder)
+    lose_index(*private_folders(server, 'alice', name))
     alice, = box.people('alice')
     assert [flags_of(alice, uid) for uid in box.uids] == before
 

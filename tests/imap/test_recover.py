@@ -4,13 +4,12 @@ found again by the messages' GUIDs."""
 import glob
 import os
 import re
-import shutil
 
 import pytest
 
 import instance
 from conftest import STORAGES, Box
-from instance import wait_for
+from instance import lose_index, wait_for
 from test_private_flags import copied_uid, flags_of, private_folders, store
 
 SEEN, FLAGGED = '\\Seen', '\\Flagged'
@@ -120,8 +119,7 @@ def test_once_more_and_what_changed_since(server, box):
     # nothing comes back that was taken away, on the same index and a fresh one
     assert flags_by_id(box, box.login('alice')) == wanted
     end_sessions(box)
-    for folder in private_folders(server, 'alice'):
-        shutil.rmtree(folder)
+    lose_index(*private_folders(server, 'alice'))
     assert flags_by_id(box, box.login('alice')) == wanted
     end_sessions(box)
     lose_uidvalidity(server, box.name)

@@ -5,13 +5,12 @@ in."""
 import itertools
 import os
 import poplib
-import shutil
 
 import pytest
 
 import instance
 from conftest import SMALL_LOGS, STORAGES
-from instance import wait_for
+from instance import lose_index, wait_for
 from test_claims import CLAIMED_BY_ALICE, check_refused, claim, claims_now
 from test_private_flags import copied_uid, flags_of, refreshed, store
 from test_private_keywords import listed
@@ -187,7 +186,7 @@ def test_rebuilt(role):
     alice.logout()
     folder = os.path.join(role.server.dir, 'mail/users', role.account, 'private')
     assert sorted(os.listdir(folder)) == sorted(['alice', role.account])
-    shutil.rmtree(os.path.join(folder, 'alice'))
+    lose_index(os.path.join(folder, 'alice'))
     alice = role.as_role('alice')
     assert wait_for(lambda: refreshed(alice, role.uids[0]) == {'\\Seen', 'my-x'}, 5)
     assert refreshed(role.as_role('bob'), role.uids[0]) == set()

@@ -2,11 +2,10 @@
 """A mailbox that its owner shares (type = shared), opened as shared/<owner>/INBOX."""
 import itertools
 import os
-import shutil
 
 import pytest
 
-from instance import wait_for
+from instance import lose_index, wait_for
 from test_claims import CLAIMED_BY_ALICE, check_refused, claim, claims_now
 from test_private_flags import copied_uid, flags_of, refreshed, store
 from test_private_keywords import listed
@@ -111,7 +110,7 @@ def test_rebuilt(shared):
     store(alice, shared.uids[0], '+FLAGS', r'\Seen my-x')
     shared.server.all_shipped()
     alice.logout()
-    shutil.rmtree(os.path.join(shared.server.dir, 'mail/users/alice/shared', shared.account))
+    lose_index(os.path.join(shared.server.dir, 'mail/users/alice/shared', shared.account))
     alice = shared.login('alice')
     assert wait_for(lambda: refreshed(alice, shared.uids[0]) == {'\\Seen', 'my-x'}, 5)
 

@@ -15,11 +15,10 @@ the service away while a message is read        test_service_gone.py
 private and shared part aren't one transaction  test_half_done.py
 """
 import os
-import shutil
 
 import pytest
 
-from instance import wait_for
+from instance import lose_index, wait_for
 from test_private_flags import flags_of, refreshed, store
 
 SEEN = '\\Seen'
@@ -83,7 +82,7 @@ def test_the_owners_flags_are_nobodys_first(server, box):
     assert refreshed(alice, later) == set()
     server.all_shipped()
     alice.logout()
-    shutil.rmtree(os.path.join(server.dir, 'mail/users/alice/team'))
+    lose_index(os.path.join(server.dir, 'mail/users/alice/team'))
     alice = box.login('alice')
     assert [flags_of(alice, uid) for uid in box.uids + [new, later]] == [set()] * 5
     assert alice.status(box.name, 'UNSEEN') == 5
