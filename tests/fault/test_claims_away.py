@@ -140,3 +140,14 @@ def test_lapse_is_recorded_once_although_the_service_is_killed(short_lease):
     assert wait_for(lambda: short_lease.query(
         'SELECT bool_and(reported) FROM team.claim_lapsed', (), 'TEAM_PGDSN') == [(True,)], 40)
     assert sorted(row['uid'] for row in lapses(short_lease, box)) == uids
+
+
+def test_claims_survive_a_restart_of_everything(server):
+    box, uids = claimed(server, 2)
+    server.stop()
+    server.start()
+    with server.login('bob') as bob:
+        bob.select(box)
+        for uid in uids:
+            assert bob.flags(uid) - {'\\Recent'} == {'claimed', 'claimed-alice'}
+            assert '[INUSE]' in bob.attempt('UID STORE %d +FLAGS (\\Deleted)' % uid).text
