@@ -52,9 +52,12 @@ def test_told_by_one_of_several_sessions(box):
     tags = [s.start('NOOP') for s in sessions]
     told = [line for s, tag in zip(sessions, tags) for line in s.finish(tag).untagged
             if b'[ALERT]' in line]
-    for session in sessions:
-        told += alerts(session)
-    assert len(told) == 1, told
+
+    def is_told():
+        for session in sessions:
+            told.extend(alerts(session))
+        return told
+    assert wait_for(is_told, 3, 0.1) and len(told) == 1, told
     assert is_quiet(*sessions)
 
 
