@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Longer keys, of private keywords and details, are rare. */
+#define KEY_BUFFER_SIZE 64
+
 struct record_field {
 	/* allocated unless there is one key only at that place */
 	const char *key;
@@ -202,18 +205,29 @@ static const char *field_separator(const char *text, size_t size)
 	return memchr(text, '=', size);
 }
 
+/* The key of size bytes as a string: in buf, or else allocated. */
+static char *field_key(const char *text, size_t size, char *buf)
+{
+	if (size >= KEY_BUFFER_SIZE)
+		return xstrndup(text, size);
+	memcpy(buf, text, size);
+	buf[size] = '\0';
+	return buf;
+}
+
 int team_record_set_field(struct team_record *record, const char *text,
 			  enum team_record_source source, const char **error_r)
 {
 	const char *p = field_separator(text, strlen(text));
-	char *key;
+	char buf[KEY_BUFFER_SIZE], *key;
 	int ret;
 
 	if (p == NULL)
 		return record_fail("not key=value", text, error_r);
-	key = xstrndup(text, (size_t)(p - text));
+	key = field_key(text, (size_t)(p - text), buf);
 	ret = team_record_set(record, key, p + 1, source, error_r);
-	free(key);
+	if (key != buf)
+		free(key);
 	return ret;
 }
 
@@ -315,36 +329,65 @@ static int value_unescape(char *dest, const char *src, size_t size)
 	return 0;
 }
 
+/* Checks the value and appends the field, which takes it. */
+static int record_append(struct team_record *record, const char *key,
+			 char *value, const char **error_r)
+{
+	struct record_field *last = record->count == 0 ? NULL :
+		&record->fields[record->count - 1], *field;
+	unsigned int order;
+	const char *error;
+	char *canonical;
+	bool same;
+
+	if (team_record_key_order(key, &order) < 0)
+		return record_fail("unknown key", key, error_r);
+	if (team_record_value_check(key, order, value, &canonical,
+				    &error) < 0)
+		return record_fail(error, key, error_r);
+	/* a UID set such as 2:2 means the same, but isn't what was hashed */
+	same = canonical == NULL || strcmp(canonical, value) == 0;
+	free(canonical);
+	if (last != NULL &&
+	    (last->order > order ||
+	     (last->order == order &&
+	      (team_record_key_name(order) != NULL ||
+	       strcmp(last->key, key) >= 0))))
+		return record_fail("key stands twice or out of order", key,
+				   error_r);
+	if (!same)
+		return record_fail("value isn't in canonical form", key,
+				   error_r);
+	field = record_insert(record, record->count);
+	field->key = key_dup(key, order);
+	field->value = value;
+	field->order = order;
+	return 0;
+}
+
 static int record_parse_field(struct team_record *record, const char *text,
 			      size_t size, const char **error_r)
 {
 	const char *p = field_separator(text, size);
-	char *key, *value;
-	size_t count = record->count;
+	char buf[KEY_BUFFER_SIZE], *key, *value;
 	int ret;
 
 	if (p == NULL || memchr(text, '\0', (size_t)(p - text)) != NULL)
 		return record_fail("not key=value", "field", error_r);
-	key = xstrndup(text, (size_t)(p - text));
+	key = field_key(text, (size_t)(p - text), buf);
 	p++;
+	size -= (size_t)(p - text);
 	value = xrealloc(NULL, size + 1);
-	if (value_unescape(value, p, size - (size_t)(p - text)) < 0)
+	if (value_unescape(value, p, size) < 0)
 		ret = record_fail("invalid escaping", key, error_r);
 	else if (*value == '\0')
 		ret = record_fail("empty value", key, error_r);
 	else
-		ret = team_record_set(record, key, value,
-				      TEAM_RECORD_SOURCE_JOURNAL, error_r);
-	if (ret == 0 && (record->count == count ||
-			 strcmp(record->fields[count].key, key) != 0))
-		ret = record_fail("key stands twice or out of order", key,
-				  error_r);
-	/* a UID set such as 2:2 means the same, but isn't what was hashed */
-	if (ret == 0 && strcmp(record->fields[count].value, value) != 0)
-		ret = record_fail("value isn't in canonical form", key,
-				  error_r);
-	free(value);
-	free(key);
+		ret = record_append(record, key, value, error_r);
+	if (ret < 0)
+		free(value);
+	if (key != buf)
+		free(key);
 	return ret;
 }
 

@@ -80,26 +80,62 @@ void journal_record_leaf(const char *text, const unsigned char *salt,
 	team_record_free(&record);
 }
 
+static bool entry_leaf(const struct journal_entry *entry, unsigned int n,
+		       const char *text, struct journal_leaf *leaf_r)
+{
+	leaf_r->seq = entry->first_seq + n;
+	if (!journal_entry_record_salt(entry, n, leaf_r->salt))
+		return FALSE;
+	journal_record_leaf(text, leaf_r->salt, &leaf_r->hash);
+	return TRUE;
+}
+
+static struct journal_leaf *
+tree_leaf(struct journal_tree *tree, uint64_t seq)
+{
+	return &tree->leaves[seq % JOURNAL_LEAVES];
+}
+
+bool journal_entry_leaf(struct journal *journal,
+			const struct journal_entry *entry, unsigned int n,
+			const char *text, struct journal_leaf *leaf_r)
+{
+	struct journal_tree *tree = &journal->tree;
+	uint64_t seq = entry->first_seq + n;
+
+	if (tree->leaves != NULL && tree_leaf(tree, seq)->seq == seq) {
+		*leaf_r = *tree_leaf(tree, seq);
+		return TRUE;
+	}
+	return entry_leaf(entry, n, text, leaf_r);
+}
+
 /* Appends those of the entry's records that have first_seq or more. */
 static void tree_append_from(struct journal_tree *tree,
 			     const struct journal_entry *entry,
 			     uint64_t first_seq)
 {
 	const char *const *records = t_strsplit(entry->records, "\n");
-	unsigned char salt[TEAM_SALT_SIZE];
-	struct team_hash leaf;
+	struct journal_leaf unkept, *leaf;
 	unsigned int i;
 
 	for (i = 0; records[i] != NULL; i++) {
 		if (entry->first_seq + i < first_seq)
 			continue;
-		if (!journal_entry_record_salt(entry, i, salt)) {
+		leaf = tree->leaves == NULL ? &unkept :
+			tree_leaf(tree, entry->first_seq + i);
+		if (!entry_leaf(entry, i, records[i], leaf)) {
+			leaf->seq = 0;
 			tree->active = FALSE;
 			return;
 		}
-		journal_record_leaf(records[i], salt, &leaf);
-		team_tree_append(&tree->tree, &leaf);
+		team_tree_append(&tree->tree, &leaf->hash);
 	}
+}
+
+void journal_tree_keep_leaves(struct journal *journal)
+{
+	journal->tree.leaves = i_new(struct journal_leaf, JOURNAL_LEAVES);
 }
 
 void journal_tree_append(struct journal *journal,

@@ -12,6 +12,17 @@
 struct journal;
 struct journal_entry;
 
+/* Leaves of the last records that were written: whoever ships them soon needn't
+   hash them again. */
+#define JOURNAL_LEAVES 16384
+
+struct journal_leaf {
+	/* the record's number; 0 if there is none */
+	uint64_t seq;
+	unsigned char salt[TEAM_SALT_SIZE];
+	struct team_hash hash;
+};
+
 struct journal_tree {
 	bool active;
 	/* when it was begun, microseconds since the epoch: tells this node's
@@ -20,6 +31,8 @@ struct journal_tree {
 	/* the journal's number of the first leaf */
 	uint64_t first_seq;
 	struct team_tree tree;
+	/* by number, in a circle; NULL while the journal is recovered */
+	struct journal_leaf *leaves;
 };
 
 /* Begins an empty tree whose first leaf is the record with the number. */
@@ -30,6 +43,8 @@ void journal_tree_entry(const struct journal *journal,
 /* Takes a TREE entry that was read: -1 if it isn't valid. */
 int journal_tree_adopt(struct journal *journal,
 		       const struct journal_entry *entry);
+/* Begins to keep the leaves of what is written, when the journal is open. */
+void journal_tree_keep_leaves(struct journal *journal);
 /* Appends an entry's records. A tree that they don't continue, or records that
    have no salt, end it. */
 void journal_tree_append(struct journal *journal,
@@ -39,6 +54,11 @@ void journal_tree_append(struct journal *journal,
 int journal_tree_restart(struct journal *journal, uint64_t first_seq);
 const struct journal_tree *journal_get_tree(struct journal *journal);
 
+/* The salt and the hash of the leaf of the entry's n-th record, whose text is
+   as it stands in the journal. Returns FALSE if it has none. */
+bool journal_entry_leaf(struct journal *journal,
+			const struct journal_entry *entry, unsigned int n,
+			const char *text, struct journal_leaf *leaf_r);
 /* The salt of the entry's n-th record. Returns FALSE if it has none. */
 bool journal_entry_record_salt(const struct journal_entry *entry,
 			       unsigned int n, unsigned char *salt_r);

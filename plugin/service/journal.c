@@ -152,6 +152,7 @@ static void journal_free(struct journal *journal)
 	i_close_fd(&journal->hint_fd);
 	/* last, since it ends the lock */
 	i_close_fd(&journal->lock_fd);
+	i_free(journal->tree.leaves);
 	i_free(journal->stage_error);
 	i_free(journal->fail_error);
 	i_free(journal->node);
@@ -216,6 +217,7 @@ int journal_open(const struct journal_settings *set, struct ledger *ledger,
 	journal->unsynced = TRUE;
 	(void)journal_sync(journal);
 	journal_read_hint(journal);
+	journal_tree_keep_leaves(journal);
 	journal_continue_tree(journal);
 	journal_stage_found_gaps(journal, &gaps);
 	*journal_r = journal;

@@ -110,6 +110,7 @@ shipper_add_entry(struct shipper *shipper, struct shipper_batch *batch,
 {
 	const char *const *records;
 	struct shipper_record *record;
+	struct journal_leaf leaf;
 	uint64_t seq = entry->first_seq;
 	unsigned int i;
 
@@ -121,11 +122,11 @@ shipper_add_entry(struct shipper *shipper, struct shipper_batch *batch,
 		record->seq = seq;
 		record->text = p_strdup(batch->pool,
 					record_final_open(*records));
-		record->have_leaf =
-			journal_entry_record_salt(entry, i, record->salt);
+		record->have_leaf = journal_entry_leaf(shipper->journal, entry,
+						       i, *records, &leaf);
 		if (record->have_leaf) {
-			journal_record_leaf(*records, record->salt,
-					    &record->leaf);
+			memcpy(record->salt, leaf.salt, sizeof(record->salt));
+			record->leaf = leaf.hash;
 		}
 		shipper_make_ready(shipper, batch, record);
 		batch->size += strlen(*records);

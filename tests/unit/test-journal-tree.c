@@ -39,7 +39,8 @@ static struct team_hash read_root(uint64_t first_seq)
 	struct journal_reader *reader;
 	struct journal_entry entry;
 	struct team_tree tree;
-	struct team_hash root, leaf;
+	struct team_hash root, hash;
+	struct journal_leaf leaf;
 	unsigned char salt[TEAM_SALT_SIZE];
 	const char *error, *const *records;
 	unsigned int i;
@@ -52,8 +53,13 @@ static struct team_hash read_root(uint64_t first_seq)
 			if (entry.first_seq + i < first_seq)
 				continue;
 			ck_assert(journal_entry_record_salt(&entry, i, salt));
-			journal_record_leaf(records[i], salt, &leaf);
-			team_tree_append(&tree, &leaf);
+			journal_record_leaf(records[i], salt, &hash);
+			team_tree_append(&tree, &hash);
+			/* kept since it was written, or computed */
+			ck_assert(journal_entry_leaf(tj.journal, &entry, i,
+						     records[i], &leaf));
+			ck_assert(team_hash_equals(&leaf.hash, &hash));
+			ck_assert_mem_eq(leaf.salt, salt, sizeof(salt));
 		}
 	}
 	journal_reader_deinit(&reader);
