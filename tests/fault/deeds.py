@@ -93,6 +93,11 @@ class Deed:
         """The keys of the items for which the mailboxes show it."""
         raise NotImplementedError
 
+    def elsewhere(self):
+        """The keys of the items that were acknowledged, but had to go to a mailbox
+        that isn't the team's."""
+        return []
+
     # looking
 
     def message_ids(self, box, criteria='ALL'):
@@ -163,6 +168,10 @@ class Deliver(Deed):
 
     def happened(self):
         return self.message_ids(self.box)
+
+    def elsewhere(self):
+        # what can't be saved where it should be Dovecot saves there
+        return self.message_ids('INBOX')
 
 
 class Copy(Deed):

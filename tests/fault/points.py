@@ -103,7 +103,7 @@ class Server(instance.Instance):
                     break
         return status
 
-    def wait_settled(self, seconds=20):
+    def wait_settled(self, seconds=60):
         """Waits until the service works, PostgreSQL is there and all is shipped."""
         def settled():
             status = self.service_status()
@@ -119,13 +119,39 @@ class Server(instance.Instance):
             return self.service_status().get('intents') == str(gaps[0])
         assert instance.wait_for(given_up, seconds, 0.5), self.service_status()
 
-    def wait_carried_out(self, seconds):
-        deadline = time.monotonic() + seconds
-        while not self.is_carried_out():
-            if time.monotonic() > deadline:
-                return False
+    def is_at_work(self):
+        """True if a process of Dovecot's or PostgreSQL's has something to do, or
+        waits for a processor that others use."""
+        masters = self.pid('TEAM_PG_PIDFILE'), self.pid_in('run/dovecot/master.pid')
+        for master in masters:
+            with contextlib.suppress(OSError), open('/proc/%d/task/%d/children' % (master, master)) as f:
+                for pid in f.read().split():
+                    with contextlib.suppress(OSError), open('/proc/%s/stat' % pid) as stat:
+                        if stat.read().rpartition(')')[2].split()[0] in 'RD':
+                            return True
+        return False
+
+    def pid_in(self, path):
+        with open(os.path.join(self.dir, path)) as f:
+            return int(f.readline())
+
+    def wait_quiet(self, seconds, until=lambda: False):
+        """Waits until nobody had anything to do for so long, or until() is true, and
+        returns that: on a busy machine things take longer."""
+        deadline = time.monotonic() + 30
+        quiet = time.monotonic()
+        while not until():
+            now = time.monotonic()
+            if self.is_at_work():
+                quiet = now
+            if now - quiet > seconds or now > deadline:
+                return until()
             time.sleep(0.002)
         return True
+
+    def wait_carried_out(self, seconds):
+        """Whether the fault happens before all is quiet."""
+        return self.wait_quiet(seconds, self.is_carried_out)
 
     def crashes(self):
         """Processes are killed here: what they leave half-written is Dovecot's to
