@@ -6,35 +6,66 @@
 
 #include "digest.h"
 
+#include <endian.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define BLOCK_SIZE SHA256_CBLOCK
+/* A block ends with a bit and the number of bits. */
+#define BLOCK_END_SIZE 9
+
+/* Pads what is in buf, which has room for two blocks, and hashes it. */
+static void sha256_blocks(SHA256_CTX *ctx, unsigned char *buf, size_t used,
+			  struct team_hash *hash_r)
+{
+	size_t size = used + BLOCK_END_SIZE <= BLOCK_SIZE ? BLOCK_SIZE :
+		BLOCK_SIZE * 2;
+	const uint64_t bits_be = htobe64((uint64_t)used * 8);
+	uint32_t word_be;
+	unsigned int i;
+
+	buf[used++] = 0x80;
+	memset(buf + used, 0, size - sizeof(bits_be) - used);
+	memcpy(buf + size - sizeof(bits_be), &bits_be, sizeof(bits_be));
+	SHA256_Transform(ctx, buf);
+	if (size > BLOCK_SIZE)
+		SHA256_Transform(ctx, buf + BLOCK_SIZE);
+	for (i = 0; i < TEAM_HASH_SIZE / sizeof(word_be); i++) {
+		word_be = htobe32(ctx->h[i]);
+		memcpy(hash_r->bytes + i * sizeof(word_be), &word_be,
+		       sizeof(word_be));
+	}
+}
+
 void team_sha256(const struct team_piece *pieces, size_t count,
 		 struct team_hash *hash_r)
 {
-	unsigned char buf[256];
+	unsigned char buf[BLOCK_SIZE * 2];
 	SHA256_CTX ctx;
 	size_t i, used = 0;
 
 	/* not by EVP: it costs as much again for hashes of so little data */
 	if (SHA256_Init(&ctx) != 1)
 		abort();
-	/* one call for several pieces: most are a few bytes */
 	for (i = 0; i < count; i++) {
-		if (pieces[i].size <= sizeof(buf) - used) {
-			memcpy(buf + used, pieces[i].data, pieces[i].size);
-			used += pieces[i].size;
-			continue;
-		}
-		if (SHA256_Update(&ctx, buf, used) != 1 ||
-		    SHA256_Update(&ctx, pieces[i].data, pieces[i].size) != 1)
-			abort();
-		used = 0;
+		if (used + pieces[i].size + BLOCK_END_SIZE > sizeof(buf))
+			break;
+		memcpy(buf + used, pieces[i].data, pieces[i].size);
+		used += pieces[i].size;
+	}
+	/* most are so short that the calls around the blocks count */
+	if (i == count) {
+		sha256_blocks(&ctx, buf, used, hash_r);
+		return;
 	}
 	if (SHA256_Update(&ctx, buf, used) != 1)
 		abort();
+	for (; i < count; i++) {
+		if (SHA256_Update(&ctx, pieces[i].data, pieces[i].size) != 1)
+			abort();
+	}
 	if (SHA256_Final(hash_r->bytes, &ctx) != 1)
 		abort();
 }
@@ -44,13 +75,35 @@ bool team_hash_equals(const struct team_hash *a, const struct team_hash *b)
 	return memcmp(a->bytes, b->bytes, TEAM_HASH_SIZE) == 0;
 }
 
+/* Four bytes' digits, two for each, at once. */
+static void hex_encode4(const unsigned char *data, char *text_r)
+{
+	const uint64_t ones = 0x0101010101010101;
+	uint32_t bytes;
+	uint64_t num;
+
+	memcpy(&bytes, data, sizeof(bytes));
+	/* each byte into two, then its halves into one each */
+	num = le32toh(bytes);
+	num = (num | num << 16) & 0x0000ffff0000ffff;
+	num = (num | num << 8) & 0x00ff00ff00ff00ff;
+	num = (num >> 4 & 0x000f000f000f000f) | (num & 0x000f000f000f000f) << 8;
+	/* 'a' to 'f' stand further behind '9' */
+	num += ones * '0' +
+		(((num + ones * 6) >> 4) & ones) * ('a' - '0' - 10);
+	num = htole64(num);
+	memcpy(text_r, &num, sizeof(num));
+}
+
 void team_hex_encode(const void *data, size_t size, char *text_r)
 {
 	static const char digits[] = "0123456789abcdef";
 	const unsigned char *p = data;
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < size; i++) {
+	for (; size - i >= 4; i += 4, text_r += 8)
+		hex_encode4(p + i, text_r);
+	for (; i < size; i++) {
 		*text_r++ = digits[p[i] >> 4];
 		*text_r++ = digits[p[i] & 15];
 	}

@@ -5,6 +5,7 @@
 #include "leaf.h"
 
 #include <check.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,6 +199,38 @@ static const struct {
 	{ "{\"a\":\"\n\"}", NULL }, { "[1]", NULL },
 };
 
+/* Short data is padded here, longer by libcrypto. */
+START_TEST(test_digest)
+{
+	unsigned char data[300], wanted[TEAM_HASH_SIZE], back[sizeof(data)];
+	char hex[sizeof(data) * 2 + 1], byte[3];
+	struct team_hash hash;
+	size_t i, size, split;
+
+	for (i = 0; i < sizeof(data); i++)
+		data[i] = (unsigned char)(i * 167 + 13);
+	for (size = 0; size <= sizeof(data); size++) {
+		(void)EVP_Digest(data, size, wanted, NULL, EVP_sha256(), NULL);
+		for (split = 0; split <= size; split += 1 + size / 7) {
+			const struct team_piece pieces[] = {
+				{ data, split }, { data + split, size - split }
+			};
+
+			team_sha256(pieces, 2, &hash);
+			ck_assert_mem_eq(hash.bytes, wanted, sizeof(wanted));
+		}
+		team_hex_encode(data, size, hex);
+		ck_assert_uint_eq(strlen(hex), size * 2);
+		for (i = 0; i < size; i++) {
+			snprintf(byte, sizeof(byte), "%02x", data[i]);
+			ck_assert_mem_eq(hex + i * 2, byte, 2);
+		}
+		ck_assert_int_eq(team_hex_decode(hex, back, size), 0);
+		ck_assert_mem_eq(back, data, size);
+	}
+}
+END_TEST
+
 START_TEST(test_json)
 {
 	struct members members = { "" };
@@ -220,6 +253,7 @@ int main(void)
 	tcase_add_test(tc, test_fields);
 	tcase_add_test(tc, test_erase);
 	tcase_add_test(tc, test_salts);
+	tcase_add_test(tc, test_digest);
 	tcase_add_loop_test(tc, test_json, 0, sizeof(jsons) / sizeof(jsons[0]));
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
