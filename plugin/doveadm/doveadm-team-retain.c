@@ -16,6 +16,8 @@
 #include <stdlib.h>
 
 #define RETAIN_TIMEOUT_MSECS (5*60*1000)
+/* Behind the cut the next checkpoint is not far. */
+#define RETAIN_READ_RECORDS 1000
 
 #define PLAN_SQL "SELECT before, months, node, first, last, signed, " \
 	"to_char(before AT TIME ZONE 'UTC', 'YYYY-MM-DD') " \
@@ -44,10 +46,13 @@ struct retain_context {
 
 	/* of this node */
 	struct team_verify *verify;
-	uint64_t last;
+	uint64_t first, last;
+	/* up to where its log was read */
+	uint64_t seen;
 	/* the tree at the cut; origin is NULL until it's reached */
 	struct team_verify_state cut;
-	bool covered, bad;
+	/* over: what follows is of another tree */
+	bool covered, over, bad;
 };
 
 static int retain_fail(int code, const char *error)
@@ -112,21 +117,42 @@ retain_record(const struct team_export *exp, const char *error, void *context)
 	struct retain_context *ctx = context;
 	struct team_verify_state state;
 
+	if (ctx->covered || ctx->over)
+		return TRUE;
 	if (error != NULL) {
 		team_verify_bad_record(ctx->verify, exp->node, exp->seq,
 				       error);
 		return FALSE;
 	}
+	ctx->seen = exp->seq;
 	team_verify_record(ctx->verify, exp);
 	if (exp->seq < ctx->last)
 		return !ctx->bad;
 	team_verify_get_state(ctx->verify, &state);
 	if (exp->seq == ctx->last)
 		ctx->cut = state;
-	ctx->covered = !ctx->bad && ctx->cut.origin != NULL &&
-		state.origin == ctx->cut.origin && state.good_seq >= ctx->last;
-	return !ctx->bad && !ctx->covered && ctx->cut.origin != NULL &&
-		state.origin == ctx->cut.origin;
+	ctx->over = ctx->cut.origin == NULL ||
+		state.origin != ctx->cut.origin;
+	ctx->covered = !ctx->bad && !ctx->over && state.good_seq >= ctx->last;
+	return !ctx->bad;
+}
+
+/* Reads up to the cut, and then some more each time: what is read is recorded,
+   and so is whether somebody broke off reading. */
+static int
+retain_read(struct retain_context *ctx, const struct audit_node *node)
+{
+	uint64_t after, limit = ctx->last - ctx->first + 1;
+
+	do {
+		after = ctx->seen;
+		if (audit_read_records(ctx->team, node, after, limit,
+				       retain_record, ctx) < 0)
+			return -1;
+		limit = RETAIN_READ_RECORDS;
+	} while (!ctx->bad && !ctx->covered && !ctx->over &&
+		 ctx->seen > after);
+	return 0;
 }
 
 /* Checks the node's log up to the cut. */
@@ -137,8 +163,7 @@ static int retain_check(struct retain_context *ctx)
 	if (audit_trust_load(ctx->cctx, ctx->team, ctx->node, ctx->verify,
 			     NULL) < 0 ||
 	    audit_read_nodes(ctx->team, ctx->node, &nodes) < 0 ||
-	    audit_read_records(ctx->team, array_front(&nodes), 0, 0,
-			       retain_record, ctx) < 0)
+	    retain_read(ctx, array_front(&nodes)) < 0)
 		return -1;
 	if (ctx->bad) {
 		return retain_fail(EX_DATAERR, "Nothing was dropped: the log "
@@ -198,7 +223,9 @@ static int retain_own(struct retain_context *ctx)
 	}
 	if (ctx->plan[i] == NULL)
 		return 0;
-	if (str_to_uint64(ctx->plan[i][PLAN_LAST], &ctx->last) < 0)
+	if (str_to_uint64(ctx->plan[i][PLAN_FIRST], &ctx->first) < 0 ||
+	    str_to_uint64(ctx->plan[i][PLAN_LAST], &ctx->last) < 0 ||
+	    ctx->last < ctx->first)
 		return retain_fail(EX_PROTOCOL, "That's no number of a record");
 	ctx->verify = team_verify_new(retain_found, ctx);
 	ret = retain_check(ctx);

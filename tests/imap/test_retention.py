@@ -117,7 +117,14 @@ def test_altered(old):
     assert old.server.query('SELECT 1 FROM team.record WHERE seq = 1', who=owner)
 
 
+def exports(old):
+    assert old.server.all_shipped()
+    return [record for record in old.server.audit("action = 'query'")
+            if record['detail']['query'].startswith('audit-export ')]
+
+
 def test_cut(old):
+    before = {record['seq'] for record in exports(old)}
     code, text = old.retain('12mo')
     assert code == 0 and 'Dropped ' in text, text
     first = old.server.query('SELECT min(seq) FROM team.record', who='TEAM_PGDSN')[0][0]
@@ -126,6 +133,10 @@ def test_cut(old):
     done = [record for record in records if record['outcome'] == 'ok']
     assert len(done) == 1 and done[0]['detail']['records'] == str(first - 1)
     assert re.match(r'%d \S{44}$' % (first - 1), done[0]['detail']['cut'])
+    # what it read to check the log, it read to the end
+    queries = [record for record in exports(old) if record['seq'] not in before]
+    assert [record['outcome'] for record in queries] == ['ok'] * len(queries), queries
+    assert sum(int(record['detail']['rows']) for record in queries) >= first - 1
     code, text = old.retain('12mo')
     assert code == 0 and 'no month that is that old' in text, text
 
