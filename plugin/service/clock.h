@@ -2,10 +2,11 @@
 #ifndef TEAM_CLOCK_H
 #define TEAM_CLOCK_H
 
-struct journal;
+struct team_service;
 
-/* Looks after the wall clock: that somebody set it stands in the log. */
-void clock_init(struct journal *journal);
+/* Looks after the wall clock: that somebody set it stands in the log, also if it
+   was while the service was down. */
+void clock_init(const struct team_service *service);
 void clock_deinit(void);
 
 #endif

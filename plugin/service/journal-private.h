@@ -47,7 +47,7 @@ struct journal {
 	uint64_t shipped_seq;
 	int64_t base;
 	bool base_known;
-	uint64_t last_at;
+	uint64_t last_at, recovered_at;
 	/* grows when a segment's file is replaced */
 	unsigned int generation;
 	int hint_fd;

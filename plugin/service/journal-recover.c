@@ -99,6 +99,7 @@ recover_records(struct recovery *r, const struct journal_entry *entry)
 			rewrite_gaps(r, r->next_seq, entry->first_seq - 1);
 	}
 	r->next_seq = entry->first_seq + entry->count;
+	r->journal->recovered_at = entry->at;
 	return TRUE;
 }
 
@@ -108,6 +109,7 @@ recover_header(struct recovery *r, const struct journal_entry *entry)
 	struct journal *journal = r->journal;
 
 	r->have_header = TRUE;
+	journal->recovered_at = entry->at;
 	if (strcmp(journal->node, entry->node) != 0) {
 		i_free(journal->node);
 		journal->node = i_strdup(entry->node);

@@ -44,6 +44,11 @@ uint64_t journal_now(struct journal *journal)
 	return now;
 }
 
+uint64_t journal_recovered_at(struct journal *journal)
+{
+	return journal->recovered_at;
+}
+
 void journal_clock_set(struct journal *journal)
 {
 	journal->last_at = 0;

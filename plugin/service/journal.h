@@ -72,6 +72,9 @@ void journal_set_finish(struct journal *journal, journal_finish_t *finish,
 
 /* Microseconds since the epoch, never going backwards. */
 uint64_t journal_now(struct journal *journal);
+/* The time of the last record that was there when it was opened, or of the last
+   segment; 0 if there was none. */
+uint64_t journal_recovered_at(struct journal *journal);
 /* Somebody set the clock, which the caller records: follow it, also back. */
 void journal_clock_set(struct journal *journal);
 /* The name that the journal's records are numbered under. */

@@ -155,7 +155,7 @@ static void main_init(const struct team_settings *set)
 			service.node);
 	}
 	audit_reading_init(&service);
-	clock_init(service.journal);
+	clock_init(&service);
 	service.boxes = boxes_init();
 	if (pg_conninfo_has_password(set->team_database)) {
 		i_warning("team_database holds a password, which everybody can "

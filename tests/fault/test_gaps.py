@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the log can't know stands in the log, when it is over, and in Dovecot's
 own at once."""
+import os
 import time
 
 import pytest
@@ -59,11 +60,40 @@ def test_the_clock_is_set(timed, seconds, way):
     assert first['seq'] < found[0]['seq'] < second['seq']
 
 
+@pytest.mark.parametrize('seconds, text', [
+    (3600, 'the clock was set forward by 3600 seconds while the service was down'),
+    # after a reboot only the log's times are left to compare with
+    (-3600, 'the clock was set back by at least ')])
+def test_the_clock_is_set_while_the_service_is_down(timed, seconds, text):
+    timed.clock.set(0)
+    time.sleep(2)
+    timed.login('alice').logout()
+    assert timed.all_shipped()
+    before = {row['seq'] for row in gaps(timed)}
+    timed.stop()
+    timed.clock.set(seconds)
+    if seconds < 0:
+        with open(os.path.join(timed.dir, 'journal', 'clock'), 'r+') as f:
+            f.write('00000000-0000-0000-0000-000000000000')
+    timed.start()
+    assert timed.all_shipped()
+    gap, = [row for row in gaps(timed) if row['seq'] not in before]
+    reason = gap['detail']['reason']
+    assert reason.startswith(text) and reason.endswith(' while the service was down')
+    if seconds < 0:
+        assert 3500 < int(reason.split()[-7]) <= 3601
+    assert (gap['detail']['from'] < gap['detail']['to']) == (seconds > 0)
+    assert timed.log().count(reason) == 1
+
+
 def test_a_clock_that_goes_right_is_no_gap(timed):
     timed.clock.set(0)
     time.sleep(2)
     before = len(gaps(timed))
+    timed.stop()
+    timed.start()
     time.sleep(3)
+    assert timed.all_shipped()
     assert len(gaps(timed)) == before
 
 
