@@ -325,6 +325,29 @@ team_flags_count(struct team_mailbox *tbox, struct team_flags_counts *counts_r)
 	counts_r->hidden = seq_range_count(&hidden);
 }
 
+/* A colleague's flags were given away, as by a query. */
+static int
+team_flags_record_write_back(struct team_mailbox *tbox,
+			     const struct team_flags_counts *counts,
+			     const char **error_r)
+{
+	struct team_session *session = team_user_session(tbox->tuser);
+	ARRAY_TYPE(const_string) fields;
+	const char *error;
+
+	team_record_begin(tbox, &fields, "query", "ok");
+	team_fields_add(&fields, "d.query", "flags write-back");
+	team_fields_add(&fields, "d.rows",
+			t_strdup_printf("%u", counts->messages));
+	array_append_zero(&fields);
+	team_client_event(session, array_front(&fields));
+	if (team_client_flush(session, &error) < 0) {
+		*error_r = team_flags_away(error);
+		return -1;
+	}
+	return 0;
+}
+
 int team_flags_write_back(struct mailbox *box,
 			  struct team_flags_counts *counts_r,
 			  const char **error_r)
@@ -341,5 +364,5 @@ int team_flags_write_back(struct mailbox *box,
 	    team_flags_write_seen(tbox, error_r) < 0)
 		return -1;
 	team_flags_count(tbox, counts_r);
-	return 0;
+	return team_flags_record_write_back(tbox, counts_r, error_r);
 }

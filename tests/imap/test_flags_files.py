@@ -10,6 +10,7 @@ from instance import wait_for
 from node import Node
 from plain import Plain
 from test_private_flags import flags_of, private_folders, refreshed, store
+from ways import recorded
 
 SEEN, FLAGGED = '\\Seen', '\\Flagged'
 
@@ -43,6 +44,7 @@ def write_lines(server, lines, name='flags.jsonl'):
     return path
 
 
+@recorded('flag: doveadm team flags import')
 def test_import_takes_over_plain_seen(server, box, plain):
     one, two, three = box.uids
     plain.store('alice', box.name, [one, three], SEEN)
@@ -127,6 +129,7 @@ def test_import_masks_and_all_users(server, box, other_box, plain):
     assert result.returncode == 68 and 'private indexes' in result.stderr
 
 
+@recorded('query: doveadm team flags export')
 def test_file_round_trip(server, box):
     one, two, three = box.uids
     alice, bob = box.people('alice', 'bob')
@@ -166,6 +169,9 @@ def test_file_round_trip(server, box):
 
     result = server.doveadm('team', 'flags', 'import', '--input', path)
     assert '0 private flags of messages imported, 5 were there' in result.stderr, result.stderr
+    query, = server.wait_audit("action = 'query' AND detail->>'query' LIKE 'flags %%' AND "
+                               "detail->>'query' LIKE %s", ('%colleague=bob%' + box.name + '%',))
+    assert query['detail']['rows'] == '1' and query['colleague'].startswith('doveadm:')
 
 
 @pytest.mark.parametrize('bad, error', [
@@ -202,6 +208,7 @@ def test_file_into_a_database_that_knows_nothing(server, box):
     assert all(dict(part, uids=0) == dict(line, uids=0) for part in lines)
 
 
+@recorded('query: doveadm team flags write-back')
 def test_write_back(server, box, plain):
     """What came from elsewhere is in the private index when plain Dovecot takes
     over: it shows one's own \\Seen, and no other private flag."""
@@ -220,6 +227,11 @@ def test_write_back(server, box, plain):
         assert result.stdout.splitlines()[1:] == ['%s\t2\t1' % box.name]
         assert '1 messages have some' in result.stderr
     flags(server, 'write-back', '-u', 'bob', box.name)
+    queries = server.wait_audit("mailbox = %s AND action = 'query'", (box.name,), 3)
+    assert [(row['detail']['user'], row['detail']['query'], row['detail']['rows'], row['outcome'])
+            for row in queries] == [(user, 'flags write-back', rows, 'ok') for user, rows in
+                                    (('alice', '2'), ('alice', '2'), ('bob', '1'))]
+    assert all(row['colleague'].startswith('doveadm:') for row in queries)
     assert plain.flags('alice', box.name) == {one: {SEEN}, two: set(), three: {'shared'}}
     assert plain.flags('bob', box.name) == {one: set(), two: set(), three: {SEEN, 'shared'}}
     plain.store('alice', box.name, [three], SEEN)
