@@ -369,7 +369,8 @@ void team_verify_record(struct team_verify *verify,
 		return;
 	verify->last_seq = exp->seq;
 	if (verify->cur == NULL) {
-		verify->stats.before++;
+		if (verify->node_trees < verify->node_trees_end)
+			verify->stats.before++;
 		return;
 	}
 	if (exp->replaced != NULL) {

@@ -236,7 +236,7 @@ def test_changed_checkpoint(log):
 def test_no_checkpoints(log):
     code, text = log.verify_log(checkpoints='/dev/null')
     assert code == 5, text
-    assert 'not checkable' in text
+    assert 'not checkable' in text and 'before the tree' not in text
 
 
 def test_usage(log):
