@@ -279,6 +279,13 @@
 /* After that a client has to wait until what it wrote is journalled. */
 #define TEAM_SPOOL_MAX_SIZE (64*1024)
 
+/* A revision's upper bits are the history of the database that it belongs to:
+   where it was set back to an older state another one begins. */
+#define TEAM_REV_BITS 40
+#define TEAM_REV_HISTORY(rev) ((uint64_t)(rev) >> TEAM_REV_BITS)
+#define TEAM_REV_NUMBER(rev) \
+	((uint64_t)(rev) & (((uint64_t)1 << TEAM_REV_BITS) - 1))
+
 /* In records of private flags that don't come from a session: where from. */
 #define TEAM_RECORD_KEY_IMPORT "d.import"
 

@@ -39,7 +39,7 @@ COMMENT ON FUNCTION team.predecessors(int) IS
 DROP FUNCTION team.sync_mailbox(text, bigint, text);
 CREATE FUNCTION team.sync_mailbox(p_guid text, p_uidvalidity bigint,
 				  p_name text)
-RETURNS TABLE (rev bigint, known text, lost boolean)
+RETURNS TABLE (rev bigint, known text, lost boolean, history bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off
 AS $$
@@ -68,12 +68,15 @@ BEGIN
 	RETURN QUERY SELECT m.rev, coalesce(
 			(SELECT range_agg(u)::text
 			 FROM team.message_block b, unnest(b.uids) u
-			 WHERE b.mailbox_id = m.id), '{}'), v_lost
+			 WHERE b.mailbox_id = m.id), '{}'), v_lost,
+			hashtextextended(m.tableoid || ' ' || left(
+				pg_walfile_name(pg_current_wal_lsn()), 8), 0) &
+				8388607
 		FROM team.mailbox m WHERE m.id = v_id;
 END
 $$;
 COMMENT ON FUNCTION team.sync_mailbox(text, bigint, text) IS
-	'The mailbox''s revision, the messages whose Message-ID is known, and whether team.recover may find something for it. To be called before sync_flags and sync_claims: what they see is at least that new';
+	'The mailbox''s revision, the messages whose Message-ID is known, whether team.recover may find something for it, and a number that is another one once the database was restored from a dump or has begun a new timeline: revisions from before say nothing then. To be called before sync_flags and sync_claims: what they see is at least that new';
 
 CREATE FUNCTION team.guid_lines(p_lines text)
 RETURNS TABLE (uid bigint, guid uuid)

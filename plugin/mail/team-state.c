@@ -201,6 +201,15 @@ team_state_get_all(struct team_mailbox *tbox, const char **error_r)
 	return state;
 }
 
+/* FALSE if what the replica was brought up with belongs to another history of
+   the database. */
+static bool team_state_continues(const struct team_state *state)
+{
+	return state->cursor == 0 ||
+		(TEAM_REV_HISTORY(state->rev) ==
+		 TEAM_REV_HISTORY(state->cursor) && state->rev >= state->cursor);
+}
+
 struct team_state *team_replica_fetch(struct team_mailbox *tbox)
 {
 	struct event *event = tbox->tuser->user->event;
@@ -225,14 +234,19 @@ struct team_state *team_replica_fetch(struct team_mailbox *tbox)
 
 	team_private_set_tell(tbox);
 	ret = team_state_request(tbox, state, &error);
-	if (ret > 0 && state->rev >= state->cursor) {
+	if (ret > 0 && !team_state_continues(state)) {
+		/* the database was set back: all of it, then */
+		tbox->refetch = TRUE;
+		team_state_free(&state);
+		state = team_state_new();
+		team_replica_begin(tbox, state);
+		ret = team_state_request(tbox, state, &error);
+	}
+	if (ret > 0) {
 		tbox->stale = FALSE;
 		return state;
 	}
-	if (ret > 0) {
-		/* the database was set back: all of it, then */
-		tbox->refetch = TRUE;
-	} else if (ret == 0) {
+	if (ret == 0) {
 		e_debug(event, "team: %s: %s is shown as it was last known",
 			error, tbox->box->vname);
 	} else {

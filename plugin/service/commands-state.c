@@ -174,8 +174,13 @@ static void
 sync_mailbox_answer(const struct pg_answer *answer, void *context)
 {
 	struct state_request *sreq = context;
+	int64_t history;
 
 	if (sync_answer_ok(sreq, answer)) {
+		/* older schemas know no histories */
+		if (PQnfields(answer->result) <= 3 ||
+		    pg_get_int64(answer->result, 0, 3, &history) < 0)
+			history = 0;
 		if (PQntuples(answer->result) != 1 ||
 		    pg_get_int64(answer->result, 0, 0, &sreq->rev) < 0) {
 			sync_failed(sreq, PG_ACTION_RETRY, "team.sync_mailbox "
@@ -188,6 +193,8 @@ sync_mailbox_answer(const struct pg_answer *answer, void *context)
 
 			client_send_data(sreq->client, sreq->id, fields);
 		}
+		sreq->rev |= history << TEAM_REV_BITS;
+		generations_history(history);
 	}
 	sync_answered(sreq);
 }
@@ -285,7 +292,7 @@ static void sync_barrier_done(bool ok, void *context)
 	/* not for any node: the replica may have lost what this one did */
 	const char *flags_params[] = {
 		"-1", sreq->guid, uidvalidity, sreq->colleague,
-		t_strdup_printf("%"PRIu64, sreq->cursor)
+		t_strdup_printf("%"PRIu64, TEAM_REV_NUMBER(sreq->cursor))
 	};
 	const char *claims_params[] = {
 		sreq->guid, uidvalidity, sreq->claims_cursor

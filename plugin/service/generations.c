@@ -16,6 +16,8 @@
 static struct team_generations_file *generations = NULL;
 /* the lock goes with it */
 static int generations_fd = -1;
+/* 0: not known yet */
+static int64_t database_history;
 
 static int generations_open(const char *path)
 {
@@ -74,6 +76,19 @@ void generations_hear(bool heard)
 	while (heard && epoch == 0)
 		random_fill(&epoch, sizeof(epoch));
 	atomic_store(&generations->epoch, epoch);
+}
+
+void generations_forget(void)
+{
+	if (generations != NULL && atomic_load(&generations->epoch) != 0)
+		generations_hear(TRUE);
+}
+
+void generations_history(int64_t history)
+{
+	if (database_history != 0 && history != database_history)
+		generations_forget();
+	database_history = history;
 }
 
 void generations_changed(enum team_generation kind, const char *guid,

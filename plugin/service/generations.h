@@ -15,6 +15,11 @@ void generations_deinit(void);
 
 /* Changes on other nodes are heard from now on; or not any more. */
 void generations_hear(bool heard);
+/* The database was set back: what replicas have says nothing any more. */
+void generations_forget(void);
+/* The database's history, as TEAM_REV_HISTORY() has it: forgets if it is another
+   one than before. */
+void generations_history(int64_t history);
 /* Something was changed. To be called before anybody can be told that it was.
    colleague may be NULL with TEAM_GENERATION_BOX. */
 void generations_changed(enum team_generation kind, const char *guid,

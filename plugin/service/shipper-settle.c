@@ -3,6 +3,7 @@
 
 #include "team-common.h"
 #include "ioloop.h"
+#include "generations.h"
 #include "journal.h"
 #include "journal-gap.h"
 #include "journal-tree.h"
@@ -38,6 +39,14 @@ static bool shipper_settle_base(struct shipper *shipper)
 	journal_get_status(journal, &status);
 	first = journal_first_seq(journal);
 	base = status.base;
+	if (status.base_known &&
+	    hwm - base < (int64_t)status.shipped_seq) {
+		i_warning("The database was set back: it has records up to "
+			  "%"PRId64" of those up to %"PRId64" that had been "
+			  "shipped. What the journal has of them is shipped "
+			  "again", hwm, (int64_t)status.shipped_seq + base);
+		generations_forget();
+	}
 	if (!status.base_known) {
 		base = hwm - (first - 1);
 		if (journal_set_base(journal, base) < 0)

@@ -5,7 +5,12 @@ import glob
 import os
 import subprocess
 
+import pytest
+
+import instance
 from instance import wait_for
+from test_private_flags import flags_of, store
+from work import mailbox
 
 
 def run(*args):
@@ -18,6 +23,18 @@ def postgresql(program):
 
 def add_seen(server, uids):
     server.doveadm('flags', 'add', '-u', 'alice', '\\Seen', 'mailbox', 'Team/INBOX', 'uid', uids)
+
+
+def dump(server):
+    backup = os.path.join(server.dir, 'backup')
+    run(postgresql('pg_dump'), '-Fc', '-f', backup, '-d', server.env['TEAM_PGDSN'])
+    return backup
+
+
+def restore(server, backup):
+    database = server.env['TEAM_PGDSN']
+    run('psql', '-q', '-d', database, '-c', 'DROP SCHEMA team CASCADE')
+    run(postgresql('pg_restore'), '-d', database, backup)
 
 
 def seen(server):
@@ -39,14 +56,12 @@ def test_older_backup(server):
     uids.close()
     add_seen(server, '%d:%d' % (last - 3, last - 2))
     assert server.all_shipped()
-    backup, database = os.path.join(server.dir, 'backup'), server.env['TEAM_PGDSN']
-    run(postgresql('pg_dump'), '-Fc', '-f', backup, '-d', database)
+    backup = dump(server)
 
     add_seen(server, '%d:%d' % (last - 1, last))
     assert server.all_shipped()
     flags, records = seen(server), server.audit()
-    run('psql', '-q', '-d', database, '-c', 'DROP SCHEMA team CASCADE')
-    run(postgresql('pg_restore'), '-d', database, backup)
+    restore(server, backup)
     assert seen(server) != flags
 
     # the next record shows what is missing
@@ -55,3 +70,59 @@ def test_older_backup(server):
     assert server.all_shipped()
     assert server.audit()[:len(records)] == records
     assert 'was set back to an older state' in server.log()
+    assert 'The database was set back' in server.log()
+
+
+@pytest.fixture
+def own():
+    """An instance whose log loses records."""
+    made = instance.Instance('sdbox', settings='team_checkpoint_interval = 1 secs\n')
+    yield made
+    crashes = made.crashes()
+    made.stop()
+    assert not crashes, '\n'.join(crashes)
+
+
+def verified(server):
+    result = server.doveadm('team', 'audit', 'verify', check=False)
+    return result.returncode, result.stdout
+
+
+def test_backup_from_before_the_journal(own):
+    """What is lost, is lost for all: private indexes show what PostgreSQL has, and
+    the log says what is missing."""
+    box, uids = mailbox(own, 3)
+    own.login('u1').logout()
+    alice = own.login('alice')
+    alice.select(box)
+    store(alice, uids[0], '+FLAGS', '\\Seen')
+    assert own.all_shipped()
+    backup = dump(own)
+
+    store(alice, uids[1], '+FLAGS', '\\Flagged')
+    before, = glob.glob(os.path.join(own.dir, 'journal', '*.journal'))
+    assert own.all_shipped()
+    # begins a new segment
+    own.doveadm('team', 'erase', '--database', own.env['TEAM_PGDSN'], 'u1')
+    own.login('u97').logout()
+    assert wait_for(lambda: not os.path.exists(before), 20)
+    assert wait_for(lambda: verified(own)[0] == 0, 20), verified(own)
+    alice.close()
+    restore(own, backup)
+    assert own.all_shipped()
+
+    # others go on: revisions reach what they were
+    bob = own.login('bob')
+    bob.select(box)
+    for uid in uids:
+        store(bob, uid, '+FLAGS', '\\Flagged')
+        store(bob, uid, '+FLAGS', '\\Answered')
+    assert own.all_shipped()
+    alice = own.login('alice')
+    alice.select(box)
+    assert [flags_of(alice, uid) for uid in uids] == \
+        [{'\\Seen', '\\Answered'}, {'\\Answered'}, {'\\Answered'}]
+    gap, = own.audit("action = 'gap' AND detail->>'reason' LIKE 'the database was set back%%'")
+    assert int(gap['detail']['first']) <= int(gap['detail']['last'])
+    assert wait_for(lambda: verified(own)[0] == 2 and 'was set back' in verified(own)[1], 20), \
+        verified(own)
