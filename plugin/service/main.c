@@ -3,6 +3,7 @@
 
 #include "team-common.h"
 #include "hostpid.h"
+#include "ipwd.h"
 #include "ioloop.h"
 #include "restrict-access.h"
 #include "write-full.h"
@@ -121,6 +122,30 @@ static enum journal_fsync fsync_mode(const struct team_settings *set)
 	return JOURNAL_FSYNC_OPTIMIZED;
 }
 
+/* What doveconf can't check, and what stops nothing. */
+static void main_check_settings(const struct team_settings *set)
+{
+	const char *const *names, *error;
+	struct passwd pw;
+
+	error = pg_conninfo_error(set->team_database);
+	if (error != NULL) {
+		i_error("team_database isn't a PostgreSQL connection string: "
+			"%s", error);
+	} else if (pg_conninfo_has_password(set->team_database)) {
+		i_warning("team_database holds a password, which everybody can "
+			  "read who can read Dovecot's settings: put it into a "
+			  "passfile (passfile=...), or use peer authentication");
+	}
+	names = t_strsplit_spaces(set->team_trusted_users, " ");
+	for (; *names != NULL; names++) {
+		if (i_getpwnam(*names, &pw) == 0) {
+			i_warning("team_trusted_users: there is no system user "
+				  "%s", *names);
+		}
+	}
+}
+
 static void main_init(const struct team_settings *set)
 {
 	struct journal_settings journal_set;
@@ -157,11 +182,7 @@ static void main_init(const struct team_settings *set)
 	audit_reading_init(&service);
 	clock_init(&service);
 	service.boxes = boxes_init();
-	if (pg_conninfo_has_password(set->team_database)) {
-		i_warning("team_database holds a password, which everybody can "
-			  "read who can read Dovecot's settings: put it into a "
-			  "passfile (passfile=...), or use peer authentication");
-	}
+	main_check_settings(set);
 	service.shipper = shipper_init(service.journal, set->team_database);
 	service.lapses = lapses_init(&service);
 	service.notices = notices_init(&service);

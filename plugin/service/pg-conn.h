@@ -94,6 +94,8 @@ const char *pg_conn_schema(const struct pg_conn *conn);
 int pg_get_int64(const PGresult *result, int row, int column, int64_t *num_r);
 int pg_get_uid(const PGresult *result, int row, int column, uint32_t *uid_r);
 
+/* Why it is no connection string, or NULL if it is one. */
+const char *pg_conninfo_error(const char *conninfo);
 /* Does the connection string itself hold a password? */
 bool pg_conninfo_has_password(const char *conninfo);
 /* Begins to connect with the settings that all connections have. */

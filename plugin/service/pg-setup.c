@@ -44,6 +44,20 @@ PGconn *pg_connect_start(const char *conninfo, const char *name)
 	return pg;
 }
 
+const char *pg_conninfo_error(const char *conninfo)
+{
+	char *error = NULL;
+	PQconninfoOption *options = PQconninfoParse(conninfo, &error);
+	const char *text = NULL;
+
+	if (options == NULL) {
+		text = error == NULL ? "out of memory" : pg_error_text(error);
+		PQfreemem(error);
+	}
+	PQconninfoFree(options);
+	return text;
+}
+
 bool pg_conninfo_has_password(const char *conninfo)
 {
 	PQconninfoOption *options = PQconninfoParse(conninfo, NULL), *opt;

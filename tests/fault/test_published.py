@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Checkpoints are handed to the administrator's command; if that fails, it is
-said and stops nothing. A password in the settings is warned about."""
+said and stops nothing. What is wrong with settings and doveconf
+can't know is said as well."""
 import os
 
 import pytest
@@ -27,7 +28,8 @@ class Publishing(instance.Instance):
         super().settings(text + (
             'team_checkpoint_interval = 1 secs\nteam_checkpoint_command = %s\n'
             'team_database = host=%s/run/postgresql port=5432 dbname=team '
-            'user=team_service password=s3cret\n' % (script, self.dir)))
+            'user=team_service password=s3cret\nteam_trusted_users = mail nosuchuser\n' %
+            (script, self.dir)))
 
     def notes(self):
         try:
@@ -37,7 +39,7 @@ class Publishing(instance.Instance):
             return ''
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def publishing():
     made = Publishing('sdbox')
     yield made
@@ -69,3 +71,14 @@ def test_published(publishing):
     os.unlink(os.path.join(server.published, 'fail'))
     mailbox(server, 1)
     assert wait_for(lambda: len(server.notes()) > len(before), 10)
+
+
+def test_what_doveconf_cannot_check(publishing):
+    server = publishing
+    assert 'team_trusted_users: there is no system user nosuchuser' in server.log()
+    assert 'no system user mail' not in server.log()
+    with open(os.path.join(server.dir, 'local.conf'), 'a') as f:
+        f.write('team_database = "host=/nowhere dbname"\n')
+    server.doveadm('reload')
+    assert wait_for(lambda: "team_database isn't a PostgreSQL connection string: missing" in
+                    server.log(), 20), server.log()[-2000:]

@@ -328,20 +328,6 @@ def test_doveconf_knows_the_settings(server):
         assert result.startswith(name + ' ='), result
 
 
-@pytest.mark.parametrize('setting', [
-    'team_node = a b', 'team_journal_dir = relative', 'team_fsync = sometimes',
-    'team_commit = both', 'team_claim_time = 31 days'])
-def test_doveconf_names_a_wrong_setting(server, setting, tmp_path):
-    with open(server.env['TEAM_DOVECOT_CONF']) as f:
-        config = f.read()
-    wrong = tmp_path / 'dovecot.conf'
-    wrong.write_text(config + setting + '\n')
-    result = subprocess.run(['doveconf', '-n', '-c', str(wrong)], capture_output=True,
-                            text=True, check=False)
-    assert result.returncode != 0
-    assert setting.split()[0] in result.stderr, result.stderr
-
-
 def test_doveconf_is_silent(server):
     """No warning and no obsolete setting, and what was set is shown."""
     result = subprocess.run(['doveconf', '-n', '-c', server.env['TEAM_DOVECOT_CONF']],

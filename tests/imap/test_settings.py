@@ -13,12 +13,14 @@ WRONG = [
     ('team_checkpoint_interval', '5 parsecs'), ('team_checkpoint_interval', '0'),
     ('team_fsync', 'sometimes'), ('team_commit', 'both'), ('team_node', 'a b'),
     ('team_journal_dir', 'relative'), ('team_checkpoint_command', 'mail root'),
+    ('team_audit_reading', 'maybe'),
 ]
 # 2.3 reads plugin { } only when a mail process starts
 WRONG_MAIL = [
     ('team_timeout', 'soon'), ('team_timeout', '301 secs'), ('team_private_flags', r'\Foo'),
     ('team_private_keywords', 'a(b'), ('team_claim_flags', ''), ('team_claim_protects', r'\Foo'),
     ('team_claim_until_logout', 'maybe'), ('team_guard', 'shout'), ('team_offline', 'maybe'), ('team_guard_override', 'soon'),
+    ('team_guard_override', '2 days'), ('team_socket', ''),
 ]
 
 
@@ -45,4 +47,13 @@ def test_nothing_to_complain_about(server):
 def test_wrong_value_is_refused_by_name(server, name, value):
     result = doveconf(server, '%s = "%s"\n' % (name, value.replace('\\', '\\\\')))
     assert result.returncode != 0, result.stdout
+    assert name in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize('name,value', WRONG_MAIL)
+def test_wrong_value_keeps_mail_processes_from_starting(server, name, value):
+    where = 'plugin/' if is_dovecot_2_3() else ''
+    result = server.doveadm('-o', '%s%s=%s' % (where, name, value), 'mailbox', 'list', '-u', 'alice',
+                            check=False)
+    assert result.returncode != 0 and result.stdout == '', result.stdout
     assert name in result.stderr, result.stderr
