@@ -17,6 +17,38 @@
 #define PUBLIC_NAME "team.pub"
 #define KEY_MAX_SIZE 1024
 
+/* The public key comes first: nobody is to find something signed by a key that
+   he can't know. */
+static int public_key_add(const char *dir, const struct team_signer *signer,
+			  const char **error_r)
+{
+	const char *path = t_strconcat(dir, "/"PUBLIC_NAME, NULL);
+	char *key = team_verifier_format(&signer->verifier);
+	const char *line = t_strconcat(key, "\n", NULL);
+	int fd, ret = -1;
+
+	free(key);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (fd < 0)
+		*error_r = t_strdup_printf("open(%s) failed: %m", path);
+	else if (write_full(fd, line, strlen(line)) < 0 || fsync(fd) < 0)
+		*error_r = t_strdup_printf("write(%s) failed: %m", path);
+	else
+		ret = 0;
+	i_close_fd(&fd);
+	return ret;
+}
+
+/* Where only the key was brought back from a backup. */
+static int public_key_check(const char *dir, const struct team_signer *signer,
+			    const char **error_r)
+{
+	const char *path = t_strconcat(dir, "/"PUBLIC_NAME, NULL);
+
+	return access(path, F_OK) == 0 || errno != ENOENT ? 0 :
+		public_key_add(dir, signer, error_r);
+}
+
 int checkpoint_key_read(const char *dir, struct team_signer *signer_r,
 			const char **error_r)
 {
@@ -49,7 +81,7 @@ int checkpoint_key_read(const char *dir, struct team_signer *signer_r,
 			"older key vouches for", path);
 		return -1;
 	}
-	return 1;
+	return public_key_check(dir, signer_r, error_r) < 0 ? -1 : 1;
 }
 
 /* Writes a file so that it appears whole or not at all. */
@@ -76,28 +108,6 @@ static int write_file(const char *dir, const char *path, const char *text,
 	i_close_fd(&fd);
 	if (ret < 0)
 		i_unlink_if_exists(tmp);
-	return ret;
-}
-
-/* The public key comes first: nobody is to find something signed by a key that
-   he can't know. */
-static int public_key_add(const char *dir, const struct team_signer *signer,
-			  const char **error_r)
-{
-	const char *path = t_strconcat(dir, "/"PUBLIC_NAME, NULL);
-	char *key = team_verifier_format(&signer->verifier);
-	const char *line = t_strconcat(key, "\n", NULL);
-	int fd, ret = -1;
-
-	free(key);
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	if (fd < 0)
-		*error_r = t_strdup_printf("open(%s) failed: %m", path);
-	else if (write_full(fd, line, strlen(line)) < 0 || fsync(fd) < 0)
-		*error_r = t_strdup_printf("write(%s) failed: %m", path);
-	else
-		ret = 0;
-	i_close_fd(&fd);
 	return ret;
 }
 

@@ -3,6 +3,7 @@
 describes it: what the journal still has is shipped again."""
 import glob
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -126,3 +127,35 @@ def test_backup_from_before_the_journal(own):
     assert int(gap['detail']['first']) <= int(gap['detail']['last'])
     assert wait_for(lambda: verified(own)[0] == 2 and 'was set back' in verified(own)[1], 20), \
         verified(own)
+
+
+def test_journal_lost_and_key_kept(own):
+    """The key alone goes back into an empty folder: the log goes on, and what is
+    signed from now on is trusted as before."""
+    own.login('u1').logout()
+    assert own.all_shipped()
+    assert wait_for(lambda: verified(own)[0] == 0, 20), verified(own)
+    with open(own.env['TEAM_PUBKEY']) as f:
+        public = f.read()
+    with open(own.env['TEAM_CHECKPOINTS']) as f:
+        notes = f.read()
+    folder = os.path.join(own.dir, 'journal')
+    own.stop()
+    for entry in os.scandir(folder):
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != 'team.key':
+            os.unlink(entry)
+    own.start()
+    with open(own.env['TEAM_PUBKEY']) as f:
+        assert f.read() == public
+    own.login('u2').logout()
+    assert own.all_shipped()
+    assert len(own.audit("action = 'gap' AND detail->>'reason' LIKE 'the journal was made anew%%'")) == 1
+    kept = os.path.join(own.dir, 'kept')
+
+    def both():
+        with open(own.env['TEAM_CHECKPOINTS']) as new, open(kept, 'w') as f:
+            f.write(notes + new.read())
+        return own.doveadm('team', 'audit', 'verify', '--checkpoints', kept, check=False)
+    assert wait_for(lambda: both().returncode == 0, 20), both().stdout
