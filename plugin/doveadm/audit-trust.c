@@ -5,11 +5,17 @@
 #include "team-common.h"
 #include "array.h"
 #include "str.h"
+#include "strnum.h"
 #include "verify.h"
 #include "audit-read.h"
 #include "audit-trust.h"
 #include "doveadm-team.h"
 #include "team-client.h"
+
+#include <unistd.h>
+
+#define SHIPPED_WAIT_MSECS 30000
+#define SHIPPED_POLL_MSECS 50
 
 int audit_trust_status(struct doveadm_team *team, const char *key,
 		       const char **value_r)
@@ -37,6 +43,47 @@ int audit_trust_status(struct doveadm_team *team, const char *key,
 	i_error("The team service doesn't say its %s: it is of another version",
 		key);
 	doveadm_exit_code = EX_UNAVAILABLE;
+	return -1;
+}
+
+static int trust_status_number(struct doveadm_team *team, const char *key,
+			       int64_t *num_r)
+{
+	const char *value;
+
+	if (audit_trust_status(team, key, &value) < 0)
+		return -1;
+	if (str_to_int64(value, num_r) < 0) {
+		i_error("The team service says something else than a number "
+			"for %s: %s", key, value);
+		doveadm_exit_code = EX_PROTOCOL;
+		return -1;
+	}
+	return 0;
+}
+
+/* The service signs what stands in its journal. Until that is in PostgreSQL as
+   well, the log would seem to be cut off. */
+static int trust_wait_shipped(struct doveadm_team *team)
+{
+	unsigned int waited;
+	int64_t seq, shipped;
+
+	if (trust_status_number(team, "seq", &seq) < 0)
+		return -1;
+	for (waited = 0; ; waited += SHIPPED_POLL_MSECS) {
+		if (trust_status_number(team, "shipped_seq", &shipped) < 0)
+			return -1;
+		if (shipped >= seq)
+			return 0;
+		if (waited >= SHIPPED_WAIT_MSECS)
+			break;
+		usleep(SHIPPED_POLL_MSECS * 1000);
+	}
+	i_error("PostgreSQL doesn't have %"PRId64" records yet that checkpoints "
+		"may cover: try again when it has (doveadm team status)",
+		seq - shipped);
+	doveadm_exit_code = EX_TEMPFAIL;
 	return -1;
 }
 
@@ -102,6 +149,7 @@ int audit_trust_load(struct doveadm_cmd_context *cctx,
 		add_notes(verify, own_notes, only);
 		if (notes != NULL)
 			str_append_str(notes, own_notes);
+		ret = trust_wait_shipped(team);
 	}
 	str_free(&text);
 	str_free(&own_notes);

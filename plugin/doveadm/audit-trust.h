@@ -9,9 +9,10 @@ struct doveadm_cmd_context;
 struct doveadm_team;
 struct team_verify;
 
-/* Tells the checker. only: the node that it is about, or NULL. notes, if it
-   isn't NULL, gets all the notes. Returns 0, or -1 with the error logged and
-   the exit code set. */
+/* Tells the checker, and waits until PostgreSQL has what this node's checkpoints
+   cover: records have to be read after that. only: the node that it is about,
+   or NULL. notes, if it isn't NULL, gets all the notes. Returns 0, or -1 with
+   the error logged and the exit code set. */
 int audit_trust_load(struct doveadm_cmd_context *cctx,
 		     struct doveadm_team *team, const char *only,
 		     struct team_verify *verify, string_t *notes);

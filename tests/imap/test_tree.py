@@ -4,6 +4,7 @@ checkpoints, and whatever is done to them is found."""
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -110,6 +111,25 @@ def test_all_is_well(log):
     assert all(json.loads(line)['salt'] for line in log.lines)
     code, text = log.verify_here()
     assert code == 0, text
+
+
+def test_signed_before_it_is_shipped(log):
+    """Checkpoints cover what PostgreSQL doesn't have yet: that isn't cut off."""
+    with log.server.database('TEAM_PGDSN') as cursor:
+        # records wait for this, queries don't
+        cursor.execute('SELECT FROM team.node FOR UPDATE')
+        log.server.login('alice').logout()
+
+        def ahead():
+            status = log.server.status()
+            return int(status['checkpoint_size']) > int(status['shipped_seq'])
+        assert instance.wait_for(ahead, 10)
+        verify = subprocess.Popen(
+            shlex.split(log.server.env['TEAM_DOVEADM']) + ['team', 'audit', 'verify'],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        time.sleep(1)
+    text = verify.communicate(timeout=60)[0]
+    assert verify.returncode == 0 and 'ok: ' in text, text
 
 
 def test_numbers_have_no_hole(log):
