@@ -11,6 +11,7 @@
 #include "journal-gap.h"
 #include "pg-conn.h"
 #include "shipper.h"
+#include "auditors.h"
 #include "box.h"
 #include "lapse.h"
 #include "service.h"
@@ -199,6 +200,7 @@ static void lapses_shipped(bool ok, void *context)
 			lapses);
 	pg_conn_request(service->requests, "claim_forget", NULL, 0,
 			claim_forget_answer, lapses);
+	auditor_changes_look(service);
 	pg_conn_request(service->requests, "claim_lapse", params,
 			N_ELEMENTS(params), lapses_answer, lapses);
 }

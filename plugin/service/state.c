@@ -90,6 +90,8 @@ static const struct pg_statement state_statements[] = {
 	{ "notices",
 	  "SELECT id, colleague, guid, uidvalidity, name, messages, kind, "
 	  "holder, at FROM team.notices()" },
+	{ "auditor_changes", "SELECT id, at, auditor, mailboxes, changed_by "
+	  "FROM team.auditor_changes($1)" },
 	{ "notice_tell", "SELECT id FROM team.notice_tell($1, $2)" },
 	{ "claims",
 	  "SELECT guid, uidvalidity, uid, holder, "
@@ -371,7 +373,8 @@ static void state_claims_notified(struct state *state, struct box *box,
 }
 
 /* <node id> <guid> <uidvalidity> claims | renewed | flags <colleague> |
-   notice | who <request> <mailbox> | whois <request> | listen <id> */
+   notice | who <request> <mailbox> | whois <request> | listen <id> |
+   auditor */
 static void state_notified(void *context, const char *payload)
 {
 	struct state *state = context;
@@ -404,6 +407,9 @@ static void state_notified(void *context, const char *payload)
 			  t_strarray_join(args + 5, " "));
 	} else if (strcmp(args[3], "whois") == 0 && args[4] != NULL) {
 		who_answered(args[4]);
+	} else if (strcmp(args[3], "auditor") == 0) {
+		/* with the lapses, as these wait until all is shipped */
+		lapses_look(state->service->lapses);
 	} else if (strcmp(args[3], "notice") == 0) {
 		notices_load(state->service->notices);
 	} else if (strcmp(args[3], "flags") == 0 && args[4] != NULL) {

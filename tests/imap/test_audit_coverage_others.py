@@ -273,3 +273,23 @@ def test_doveadm_claims(others, obox):
     assert told(obox, 1) == [(operator(), 'claim', 'ok', obox.name), (operator(), 'release', 'ok', obox.name)]
     assert re.search('claims', others.wait_audit(
         "action = 'query' AND detail::text LIKE %s", ('%' + obox.name + '%',))[0]['detail']['query'])
+
+
+@recorded('acl: team.limit_auditor()')
+def test_auditor_limited(server):
+    """Not an auditor's name, so that nobody else's test is limited."""
+    for mailboxes, wanted in (('{Team/Support,"Team/a b*"}', '{Team/Support,"Team/a b*"}'), (None, 'all')):
+        before = {row['seq'] for row in server.audit("action = 'acl'")}
+        server.query("SELECT team.limit_auditor('team_service', %s)", (mailboxes,), who='TEAM_PGDSN')
+        found = []
+
+        def new():
+            found[:] = [row for row in server.audit("action = 'acl'") if row['seq'] not in before]
+            return found
+        assert instance.wait_for(new, 10)
+        assert server.all_shipped()
+        record, = [row for row in server.audit("action = 'acl'") if row['seq'] not in before]
+        assert (record['detail']['auditor'], record['detail']['mailboxes'], record['detail']['by']) == \
+            ('team_service', wanted, 'team')
+        assert record['outcome'] == 'ok' and record['detail']['at'][:4].isdigit()
+    assert not server.query('SELECT 1 FROM team.auditor_change', who='TEAM_PGDSN')

@@ -3,7 +3,7 @@
 -- Auditors who may see some mailboxes only get nothing about others.
 
 BEGIN;
-SELECT plan(41);
+SELECT plan(46);
 CREATE ROLE tt_all LOGIN IN ROLE team_auditor;
 CREATE ROLE tt_limited LOGIN IN ROLE team_auditor;
 CREATE ROLE tt_below LOGIN IN ROLE team_auditor;
@@ -130,5 +130,19 @@ SET LOCAL ROLE tt_limited;
 SELECT cmp_ok((SELECT count(*) FROM team.audit), '>=', 20::bigint, 'NULL does');
 RESET ROLE;
 SELECT cmp_ok((SELECT count(*) FROM team.audit), '>=', 20::bigint, 'the owner isn''t limited');
+
+-- Every change waits for its record.
+SELECT results_eq(format('SELECT auditor, mailboxes, changed_by = session_user FROM team.auditor_changes(%s)', :a),
+	$$VALUES ('tt_limited', '{L/Open}', true), ('tt_below', '{L/Op_n*}', true), ('tt_none', '{}', true),
+		('tt_below', '{L/Open*}', true), ('tt_limited', NULL, true)$$, 'changes are handed out in order');
+SELECT is((SELECT count(*) FROM team.auditor_changes(:a)), 5::bigint, 'again, while the log lacks them');
+SELECT tt.node('limits2') AS b \gset
+SELECT is((SELECT count(*) FROM team.auditor_changes(:b)), 0::bigint, 'to one node only');
+SELECT tt.send(:a, tt.rec('acl', NULL, NULL, NULL, jsonb_build_object('service', 'team',
+	'd.change', (SELECT min(id)::text FROM team.auditor_change))));
+SELECT is((SELECT count(*) FROM team.auditor_changes(:a)), 4::bigint, 'the log has one now');
+DELETE FROM team.auditor_limit WHERE auditor = 'tt_none'::regrole;
+SELECT is((SELECT auditor || ' ' || coalesce(mailboxes, 'all') FROM team.auditor_changes(:a) ORDER BY id DESC LIMIT 1),
+	'tt_none all', 'changes without the function count as well');
 SELECT * FROM finish();
 ROLLBACK;
