@@ -4,11 +4,13 @@ import json
 import os
 import re
 import shutil
+import types
 
 import pytest
 
 import instance
 from clock import Clock
+from node import Node
 from test_tree import Log, last_size
 
 
@@ -211,3 +213,83 @@ def test_goes_on(old):
     assert code == 0, text
     code, text = old.verify_here()
     assert code == 0, text
+
+
+class OldNode(Node):
+    """A further node, whose log began 14 months ago."""
+
+    def __init__(self, first, name, clock):
+        super().__init__(first, name, settings=clock.settings)
+        self.name = name
+
+    def work(self):
+        with self.login('alice') as alice:
+            alice.select('Team/INBOX')
+            for sign in '+-':
+                alice.command('UID STORE 1:* %sFLAGS (my-%s)' % (sign, self.name))
+            alice.logout()
+
+        def signed():
+            status, = json.loads(self.doveadm('-f', 'json', 'team', 'status').stdout)
+            return status['checkpoint_size'] == status['seq'] == status['shipped_seq']
+        assert instance.wait_for(signed, 20), self.log()[-2000:]
+
+    def retain(self, *args):
+        result = self.doveadm('team', 'audit', 'retain', '--database', self.first.env['TEAM_PGDSN'], *args)
+        return result.returncode, result.stdout + result.stderr
+
+    def verify(self):
+        result = self.doveadm('team', 'audit', 'verify', '--node', self.name)
+        return result.returncode, result.stdout + result.stderr
+
+    def first_seq(self):
+        return self.first.query('SELECT min(r.seq) FROM team.record r JOIN team.node n ON n.id = r.node '
+                                'WHERE n.name = %s', (self.name,), who='TEAM_PGDSN')[0][0]
+
+
+@pytest.fixture
+def old_nodes(old):
+    folder = os.path.join(old.server.dir, 'clock-of-nodes')
+    os.mkdir(folder)
+    shutil.copy(os.path.join(old.server.dir, 'dovecot.conf'), folder)
+    clock = Clock(types.SimpleNamespace(dir=folder))
+    clock.set(-430 * 86400)
+    nodes = [OldNode(old.server, name, clock) for name in ('second', 'third')]
+    for days in (-430, -60, 0):
+        clock.set(days * 86400)
+        for node in nodes:
+            assert days == -430 or instance.wait_for(
+                lambda n=node: n.log().count('the clock was set forward') >= (1 if days == -60 else 2), 10)
+            node.work()
+    yield nodes
+    for node in nodes:
+        node.stop()
+    assert not [line for node in nodes for line in node.crashes()]
+
+
+def test_several_nodes(old_nodes):
+    """Nothing goes until each node has signed, or was given up."""
+    second, third = old_nodes
+    code, text = second.retain('12mo')
+    assert code == 65 and 'Nothing was dropped: third has to sign' in text, text
+    assert (second.first_seq(), third.first_seq()) == (1, 1)
+    code, text = third.retain('12mo')
+    assert code == 0 and 'Dropped ' in text, text
+    cuts = [node.first_seq() for node in old_nodes]
+    assert min(cuts) > 1
+    for node in old_nodes:
+        code, text = node.verify()
+        assert code == 0 and 'were dropped by retention' in text, text
+
+    third.stop()
+    code, text = second.retain('20d')
+    assert code == 65 and 'third has to sign' in text, text
+    assert [node.first_seq() for node in old_nodes] == cuts
+    code, text = second.retain('--given-up', 'third', '20d')
+    assert code == 0 and 'Dropped ' in text, text
+    assert second.first_seq() > cuts[0] and third.first_seq() > cuts[1]
+    code, text = second.verify()
+    assert code == 0 and 'were dropped by retention' in text, text
+    assert second.first.query("SELECT n.name, c.signed IS NULL FROM team.cut c JOIN team.node n ON n.id = c.node "
+                              "WHERE n.name IN ('second', 'third') ORDER BY c.at, n.name", who='TEAM_PGDSN') == [
+        ('second', False), ('third', False), ('second', False), ('third', True)]
