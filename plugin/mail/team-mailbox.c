@@ -149,8 +149,10 @@ static void team_mailbox_fill(struct team_mailbox *tbox)
 	struct mailbox *box = tbox->box;
 	enum mail_namespace_type type = team_mask_public(box);
 
-	if (tbox->first_sync)
+	if (tbox->first_sync) {
+		team_replica_empty_old(tbox);
 		team_replica_fill(tbox);
+	}
 	tbox->first_sync = FALSE;
 	if (tbox->lost && team_mailbox_recover(tbox)) {
 		tbox->stale = tbox->refetch = TRUE;

@@ -9,7 +9,7 @@ import pytest
 
 import instance
 from conftest import STORAGES, Box
-from instance import lose_index, wait_for
+from instance import lose_index, open_below, wait_for
 from test_private_flags import copied_uid, flags_of, private_folders, store
 
 SEEN, FLAGGED = '\\Seen', '\\Flagged'
@@ -71,6 +71,8 @@ def end_sessions(box):
     for session in box.sessions:
         session.logout()
     box.sessions.clear()
+    # the GUIDs are told when the client is gone
+    assert wait_for(lambda: not open_below(os.path.join(box.server.dir, 'mail')))
     assert box.server.all_shipped()
 
 
@@ -150,6 +152,7 @@ def test_moved_messages(server, box, request):
         return
     other = Box(server)
     request.addfinalizer(other.close)
+    box.sessions += other.sessions
     alice, bob = box.people('alice', 'bob')
     store(alice, box.uids[0], '+FLAGS', SEEN)
     end_sessions(box)
