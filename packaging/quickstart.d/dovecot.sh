@@ -52,8 +52,9 @@ install_module()
 	elif [ -e "$target" ] && [ "$target" -nt "$built" ]; then
 		say "Kept $target, which is newer than the one just built."
 	else
-		install -D -p -m 644 "$built" "$target.new"
-		mv "$target.new" "$target"
+		# several may do this at once
+		install -D -p -m 644 "$built" "$target.$$"
+		mv "$target.$$" "$target"
 		say "Installed $target; remove it when you don't need the instance any more."
 	fi
 }
