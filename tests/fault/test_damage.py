@@ -40,18 +40,22 @@ def damage(server, how):
     assert server.all_shipped()
     server.stop_postgresql()
     begin = os.path.getsize(segments(server)[-1])
-    alice = server.login('alice')
-    alice.select(box)
+    alice, bob = server.login('alice'), server.login('bob')
+    for session in (alice, bob):
+        session.select(box)
     for uid in uids:
         alice.command('UID STORE %d +FLAGS (\\Flagged)' % uid)
+    # otherwise her process has it all and sends it again
+    alice.logout()
+    assert wait_for(lambda: not instance.open_below(os.path.join(server.dir, 'mail/users/alice')))
     pid = server.service_pid()
     os.kill(pid, signal.SIGSTOP)
     with open(segments(server)[-1], 'r+b') as f:
         how(f, begin, f.seek(0, os.SEEK_END))
     os.kill(pid, signal.SIGKILL)
     server.start_postgresql()
-    # the same session goes on
-    assert wait_for(lambda: alice.attempt('UID STORE %d +FLAGS (\\Answered)' % uids[0], 30).ok, 20)
+    # a session goes on
+    assert wait_for(lambda: bob.attempt('UID STORE %d +FLAGS (\\Answered)' % uids[0], 30).ok, 20)
     assert wait_for(lambda: server.all_shipped(3), 20), server.log()[-3000:]
     return uids, server.audit("mailbox = %s AND colleague = 'alice' AND "
                               "detail->>'added' LIKE '%%Flagged%%'", (box,))

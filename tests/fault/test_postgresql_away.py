@@ -3,13 +3,12 @@
 import glob
 import os
 import re
-import shutil
 import signal
 import time
 
 import pytest
 
-from instance import wait_for
+from instance import lose_index, wait_for
 from submit import outgoing, swaks
 from work import Worker, mailbox, message, run_workers
 
@@ -74,8 +73,7 @@ def test_private_flags_catch_up(server):
     dave.logout()
     server.start_postgresql()
     assert wait_for(lambda: server.all_shipped(2), 30)
-    for folder in glob.glob(server.dir + '/mail/users/dave/team'):
-        shutil.rmtree(folder)
+    lose_index(*glob.glob(server.dir + '/mail/users/dave/team'))
     dave = server.login('dave')
     dave.select(box)
     assert wait_for(lambda: dave.command('NOOP') and dave.search('UNSEEN') == [uids[3]], 5), \
