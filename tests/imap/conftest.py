@@ -53,6 +53,16 @@ sieve_script personal {
 numbers = itertools.count(1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Several at once: a file's tests with one storage format stay together and
+    in order, and so one after the other on the same instances."""
+    for item in items:
+        params = item.callspec.params.values() if hasattr(item, 'callspec') else ()
+        storage = next((value for value in params if value in STORAGES), '')
+        item.add_marker(pytest.mark.xdist_group('%s %s' % (item.fspath.purebasename, storage)))
+
+
 @pytest.fixture(scope='session', params=STORAGES)
 def server(request):
     """One running instance for each storage format."""

@@ -4,6 +4,7 @@ import contextlib
 import glob
 import json
 import os
+import pathlib
 import random
 import re
 import shlex
@@ -62,6 +63,15 @@ def open_below(folder):
         except OSError:
             pass
     return False
+
+
+def public_folder(factory, name):
+    """A temporary folder, of pytest's factory, that Dovecot's processes reach."""
+    folder = factory.mktemp(name)
+    for path in (folder, *folder.parents):
+        if path.is_relative_to(tempfile.gettempdir()) and path != pathlib.Path(tempfile.gettempdir()):
+            path.chmod(0o755)
+    return folder
 
 
 def lose_index(*folders):

@@ -70,9 +70,7 @@ elsif header :contains "subject" "Question 53" { discard; }
 
 @pytest.fixture(scope='module')
 def others(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('others')
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o755)
+    folder = instance.public_folder(tmp_path_factory, 'others')
     (folder / (SCRIPTED + '.sieve')).write_text(SCRIPT)
     shutil.chown(folder, 'mail', 'mail')
     version = 0 if instance.is_dovecot_2_3() else 1

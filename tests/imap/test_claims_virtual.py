@@ -35,9 +35,7 @@ namespace virtual {
 
 @pytest.fixture(scope='module')
 def virtual_server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('virtual')
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o755)
+    folder = instance.public_folder(tmp_path_factory, 'virtual')
     running = instance.Instance(
         'sdbox', settings=PLUGINS[0 if instance.is_dovecot_2_3() else 1] % {'dir': folder})
     running.virtual = str(folder)

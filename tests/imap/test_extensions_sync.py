@@ -292,8 +292,9 @@ def test_notify_of_a_new_message(box):
     told = Notified(box, 'alice', EVENTS)
     alice, = box.people('alice')
     alice.append_one(box.name, box.message(60), SEEN)
+    # the message comes before what only she has on it
     seen = told.told(rb'MESSAGES 4\b')
-    assert seen and b'UNSEEN 3' in seen[1]
+    assert seen and (b'UNSEEN 3' in seen[1] or told.told(rb'UNSEEN 3\b')), seen
     alice.append_one(box.name, box.message(61))
     seen = told.told(rb'MESSAGES 5\b')
     assert seen and b'UNSEEN 4' in seen[1]

@@ -57,10 +57,8 @@ accounts = ('u%d' % n for n in itertools.count(1))
 
 @pytest.fixture(scope='module', params=STORAGES)
 def server(request, tmp_path_factory):
-    masters = tmp_path_factory.mktemp('masters') / 'masters'
+    masters = instance.public_folder(tmp_path_factory, 'masters') / 'masters'
     masters.write_text(MASTERS)
-    for path in (masters.parent, masters.parent.parent, masters.parent.parent.parent):
-        path.chmod(0o755)
     port = instance.free_port()
     running = instance.Instance(request.param, settings=SMALL_LOGS + (SETTINGS + POP3) % {
         'masters': masters, 'storage': request.param, 'pop3': port})
