@@ -174,6 +174,10 @@ imap_team_send_tagline(struct client_command_context *cmd, const char *data)
 		imap_team_command_failed(cmd, data);
 		tc->failures = team_user_failures(client->user);
 	} T_END;
+	T_BEGIN {
+		imap_team_send_permanent(client, imap_team_selects(name) &&
+					 str_begins_with(data, "OK"));
+	} T_END;
 	imap_team_send_alerts(client);
 	if (imap_team_selects(name))
 		team_user_selected(client->user, client->mailbox);

@@ -24,6 +24,8 @@ struct imap_team_client {
 	unsigned int failures;
 	/* of commands that were carried out and aren't answered yet */
 	ARRAY(struct imap_team_outcome *) outcomes;
+	/* how many keywords it has been told of */
+	unsigned int announced;
 	/* what the client calls itself, NULL if it hasn't said */
 	const char *name;
 };
@@ -50,6 +52,11 @@ void imap_team_outcomes_deinit(struct imap_team_client *tc);
    the data stack. Returns TRUE if anything that it did not do was recorded. */
 bool imap_team_outcome_take(struct client_command_context *cmd,
 			    ARRAY_TYPE(team_refusal) *refusals);
+
+/* imap-team-permanent.c */
+/* Corrects PERMANENTFLAGS if Dovecot has told of the mailbox's keywords, because
+   it was selected or because there are new ones. */
+void imap_team_send_permanent(struct client *client, bool selected);
 
 /* imap-team-hibernate.c */
 void imap_team_hibernate_hooks(struct client *client);

@@ -101,6 +101,26 @@ team_get_status(struct mailbox *box, enum mailbox_status_items items,
 	return 0;
 }
 
+bool team_mailbox_permanent_keywords(struct mailbox *box,
+				     const struct mailbox_status *status,
+				     ARRAY_TYPE(const_string) *names_r)
+{
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
+	const ARRAY_TYPE(keywords) *names = mail_index_get_keywords(box->index);
+	bool private = (status->permanent_flags & MAIL_SEEN) != 0;
+	unsigned int i;
+
+	if (status->permanent_keywords == private)
+		return FALSE;
+	for (i = 0; i < array_count(names); i++) {
+		const char *name = array_idx_elem(names, i);
+
+		if (team_keyword_index_is_private(tbox, i) == private)
+			array_push_back(names_r, &name);
+	}
+	return status->permanent_keywords || array_count(names_r) > 0;
+}
+
 /* D7: a public namespace gives new messages of a private index the shared
    flags. They would differ from what PostgreSQL knows and from node to
    node. */

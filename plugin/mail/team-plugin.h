@@ -7,6 +7,7 @@
 struct module;
 struct mail_user;
 struct mailbox;
+struct mailbox_status;
 
 /* A message that was left as it was, though a command asked for a change. */
 struct team_refusal {
@@ -55,7 +56,8 @@ int team_user_flush(struct mail_user *user);
 
 /* The caller will tell the client about refused messages: storage functions
    do what nobody stands against and return success. Without this they return
-   MAIL_ERROR_INUSE after having done so. */
+   MAIL_ERROR_INUSE after having done so. It also calls team_user_flush() before
+   it says that anything was done. */
 void team_user_defer_refusals(struct mail_user *user);
 /* The refusals since the last call, allocated from the data stack. */
 const ARRAY_TYPE(team_refusal) *team_user_take_refusals(struct mail_user *user);
@@ -106,6 +108,12 @@ void team_mailbox_add_fields(struct mailbox *box, bool source,
 			     ARRAY_TYPE(const_string) *fields);
 /* TRUE if the mailbox belongs to a team namespace. */
 bool team_mailbox_is_team(struct mailbox *box);
+/* The keywords that the user can change for good in an opened team mailbox, if
+   these are neither all nor none of those in use. status is what the mailbox
+   says of its permanent flags. */
+bool team_mailbox_permanent_keywords(struct mailbox *box,
+				     const struct mailbox_status *status,
+				     ARRAY_TYPE(const_string) *names_r);
 /* Hex GUID of an opened team mailbox, or NULL. */
 const char *team_mailbox_guid(struct mailbox *box);
 /* Starts or stops live notifications about the mailbox. */

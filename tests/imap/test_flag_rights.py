@@ -13,11 +13,13 @@ def set_rights(server, box, who, *rights):
 
 
 def permanent(answer):
+    """What the server said last."""
+    found = None
     for line in answer.untagged:
         match = re.search(rb'PERMANENTFLAGS \(([^)]*)\)', line)
         if match:
-            return set(match.group(1).decode().split())
-    return None
+            found = set(match.group(1).decode().split())
+    return found
 
 
 def test_readers_have_private_flags(server, box):
@@ -41,6 +43,28 @@ def test_readers_have_private_flags(server, box):
                             for row in rows)
     again = box.login('dave')
     assert flags_of(again, uid) == {'my-second', 'common'}
+
+
+def test_keywords_that_stay(server, box):
+    """PERMANENTFLAGS says of each keyword whether this colleague can change it."""
+    alice = box.login('alice')
+    store(alice, box.uids[0], '+FLAGS', 'common my-alice')
+    set_rights(server, box, 'dave', 'lookup', 'read', 'write-seen')
+    dave = box.login('dave', select=False)
+    assert permanent(dave.select(box.name)) == {SEEN, '\\Flagged'}
+    told = store(dave, box.uids[0], '+FLAGS', 'my-note')
+    assert permanent(told) == {SEEN, '\\Flagged', 'my-note'}
+    assert permanent(dave.command('NOOP')) is None
+    again = box.login('dave', select=False)
+    answer = again.select(box.name)
+    assert permanent(answer) == {SEEN, '\\Flagged', 'my-note'}
+    assert any(line.startswith(b'* FLAGS') and b'common' in line and b'my-note' in line
+               for line in answer.untagged)
+    assert permanent(again.command('EXAMINE ' + box.name)) in (set(), None)
+    # who may write, and not keep one's seen state
+    set_rights(server, box, 'dave', 'lookup', 'read', 'write')
+    writes = permanent(box.login('dave', select=False).select(box.name))
+    assert 'common' in writes and not writes & {SEEN, '\\Flagged', 'my-note'}
 
 
 def test_without_write_seen_nothing_changes(server, box):
