@@ -158,6 +158,15 @@ void team_client_event(struct team_session *session, const char *const *fields)
 	team_client_schedule(session->client);
 }
 
+/* The service works on it meanwhile. Errors show when the answer is waited
+   for. */
+static void team_client_send_now(struct team_client *client)
+{
+	if (client->conn.fd != -1)
+		(void)team_client_io_send(&client->conn);
+	team_client_schedule(client);
+}
+
 void team_client_note(struct team_session *session, const char *const *fields)
 {
 	struct team_client *client = session->client;
@@ -168,14 +177,11 @@ void team_client_note(struct team_session *session, const char *const *fields)
 		request = team_client_keep(session, "EVENT", 0, fields);
 		request->spooled = team_spool_add(session, request);
 	} T_END;
-	if (request->spooled)
+	if (request->spooled) {
 		client->spooled = !others;
-	else if (client->conn.fd != -1) {
-		/* The service works on it meanwhile. Errors show when the
-		   answer is waited for. */
-		(void)team_client_io_send(&client->conn);
-	}
-	team_client_schedule(client);
+		team_client_schedule(client);
+	} else
+		team_client_send_now(client);
 }
 
 /* Is there a request up to the id that doesn't stand in the journal yet? */
@@ -295,6 +301,14 @@ int team_client_commit(struct team_session *session, uint64_t txn,
 				   fields);
 	return team_client_simple(session, request, &answer, TRUE,
 				  error_r) == 0 ? 0 : -1;
+}
+
+void team_client_commit_later(struct team_session *session, uint64_t txn)
+{
+	T_BEGIN {
+		(void)team_client_keep(session, "COMMIT", txn, NULL);
+	} T_END;
+	team_client_send_now(session->client);
 }
 
 void team_client_abort(struct team_session *session, uint64_t txn,

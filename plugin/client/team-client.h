@@ -89,6 +89,8 @@ uint64_t team_client_prepare(struct team_session *session,
    or -1; then it is sent again later. fields may be NULL. */
 int team_client_commit(struct team_session *session, uint64_t txn,
 		       const char *const *fields, const char **error_r);
+/* The same without waiting: team_client_flush() does. */
+void team_client_commit_later(struct team_session *session, uint64_t txn);
 /* They were not. With fields they are recorded, without they are dropped.
    Doesn't wait. */
 void team_client_abort(struct team_session *session, uint64_t txn,

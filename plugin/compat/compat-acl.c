@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The acl plugin may be there or not, and may be loaded after this one: its
-   symbols are looked for when they are needed. */
+/* The acl plugin may be there or not, and may be loaded after this one. Looking
+   for its symbols takes long enough to be noticed when mailboxes are opened: it
+   is done once for each user. */
 
 #include "team-common.h"
 #include "array.h"
@@ -31,25 +32,32 @@ struct acl_watch {
 };
 static ARRAY(struct acl_watch *) acl_watches;
 
+/* What the acl plugin has, NULL if it isn't loaded */
+static struct acl_storage_module *acl_storage;
+static struct acl_mailbox_list_module *acl_list;
+static acl_right_lookup_t *acl_right_lookup;
+
+void compat_acl_find(void)
+{
+	acl_storage = dlsym(RTLD_DEFAULT, "acl_storage_module");
+	acl_list = dlsym(RTLD_DEFAULT, "acl_mailbox_list_module");
+	acl_right_lookup = (acl_right_lookup_t *)
+		dlsym(RTLD_DEFAULT, "acl_mailbox_right_lookup");
+}
+
 /* Returns NULL where access control lists aren't in use. */
 static struct acl_mailbox *mailbox_acl(struct mailbox *box)
 {
-	struct acl_storage_module *module =
-		dlsym(RTLD_DEFAULT, "acl_storage_module");
 	struct acl_mailbox *abox;
 
-	abox = module == NULL ? NULL : MODULE_CONTEXT(box, *module);
+	abox = acl_storage == NULL ? NULL : MODULE_CONTEXT(box, *acl_storage);
 	return abox != NULL && abox->acl_enabled && !abox->skip_acl_checks ?
 		abox : NULL;
 }
 
 static bool mailbox_has_right(struct mailbox *box, unsigned int right)
 {
-	acl_right_lookup_t *lookup =
-		(acl_right_lookup_t *)dlsym(RTLD_DEFAULT,
-					    "acl_mailbox_right_lookup");
-
-	return lookup != NULL && lookup(box, right) > 0;
+	return acl_right_lookup != NULL && acl_right_lookup(box, right) > 0;
 }
 
 bool compat_mailbox_may_administer(struct mailbox *box, const char *colleague)
@@ -169,13 +177,11 @@ static void acl_watch_deinit(struct acl_backend *backend)
 void compat_acl_watch(struct mailbox_list *list,
 		      const struct compat_acl_callbacks *callbacks)
 {
-	struct acl_mailbox_list_module *module =
-		dlsym(RTLD_DEFAULT, "acl_mailbox_list_module");
 	struct acl_mailbox_list *alist;
 	struct acl_backend *backend;
 	struct acl_watch *watch;
 
-	alist = module == NULL ? NULL : MODULE_CONTEXT(list, *module);
+	alist = acl_list == NULL ? NULL : MODULE_CONTEXT(list, *acl_list);
 	backend = alist == NULL ? NULL : alist->rights.backend;
 	if (backend == NULL)
 		return;

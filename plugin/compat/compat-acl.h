@@ -25,6 +25,8 @@ struct compat_acl_callbacks {
 		    int ret);
 };
 
+/* To be called when a user's plugins have been loaded, before anything else. */
+void compat_acl_find(void);
 /* TRUE if access control lists are in use for the open mailbox and give the
    user the right "a". The owner's rights don't count for a colleague who opened
    a role account: all colleagues have these. */

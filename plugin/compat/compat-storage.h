@@ -20,15 +20,6 @@ static inline bool compat_list_has_private_index(struct mailbox_list *list)
 
 /* In 2.3.16 a search matches mails inside search_next_nonblock(), with no hook
    of its own for that. */
-static inline bool compat_search_has_match_hook(void)
-{
-#ifdef HAVE_SEARCH_NEXT_MATCH_MAIL
-	return TRUE;
-#else
-	return FALSE;
-#endif
-}
-
 static inline void
 compat_search_set_match_hook(struct mailbox_vfuncs *v,
 			     int (*func)(struct mail_search_context *ctx,

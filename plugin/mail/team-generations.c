@@ -21,15 +21,15 @@ static void team_generations_register(struct team_mailbox *tbox)
 }
 
 void team_generations_read(struct team_mailbox *tbox,
-			   struct mail_index_view *view,
 			   struct team_generations_header *hdr_r)
 {
 	const void *data;
 	size_t size;
 
 	team_generations_register(tbox);
-	mail_index_get_header_ext(view, tbox->generations_ext_id, &data,
-				  &size);
+	/* the index's newest header, not that of the view's */
+	mail_index_get_header_ext(tbox->box->view_pvt,
+				  tbox->generations_ext_id, &data, &size);
 	if (size >= sizeof(*hdr_r))
 		memcpy(hdr_r, data, sizeof(*hdr_r));
 	else
@@ -110,14 +110,11 @@ void team_generations_own_change(struct team_transaction *tt, uint64_t own,
 	struct mailbox_transaction_context *t = tt->t;
 	struct mail_index *index = t->box->index_pvt;
 	struct team_generations_header hdr;
-	struct mail_index_view *view;
 
-	/* the transaction's view is from before what other sessions did */
+	/* other sessions may have done something since it began */
 	if (own == 0 || t->itrans_pvt == NULL || mail_index_refresh(index) < 0)
 		return;
-	view = mail_index_view_open(index);
-	team_generations_read(tt->tbox, view, &hdr);
-	mail_index_view_close(&view);
+	team_generations_read(tt->tbox, &hdr);
 	/* otherwise something else came between */
 	if (hdr.gens.epoch == 0 || hdr.gens.own + count != own)
 		return;

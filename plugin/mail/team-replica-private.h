@@ -41,6 +41,9 @@ struct team_state {
 	ARRAY_TYPE(team_state_flag) flags;
 };
 
+/* TRUE if what this process knows of the private index needs no refreshing: the
+   service knows of no change since. */
+bool team_replica_holds(struct team_mailbox *tbox);
 /* Notes the private index's state: cursor and where its log ends. */
 void team_replica_begin(struct team_mailbox *tbox, struct team_state *state);
 /* Brings the state into the private index. Returns 1, 0 if something stands
@@ -63,8 +66,8 @@ void team_state_free(struct team_state **state);
 void team_state_retry(struct team_mailbox *tbox);
 
 /* team-generations.c */
+/* What the open private index's header says. */
 void team_generations_read(struct team_mailbox *tbox,
-			   struct mail_index_view *view,
 			   struct team_generations_header *hdr_r);
 /* TRUE if the service's answer could bring nothing new to a replica with this
    header. */

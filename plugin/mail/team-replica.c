@@ -44,13 +44,45 @@ static uint32_t team_replica_private_id(struct team_mailbox *tbox)
 	return tbox->set->private_id ^ team_hash(tbox->guid);
 }
 
-void team_replica_begin(struct team_mailbox *tbox, struct team_state *state)
+/* As the index is known to this process. */
+static void
+team_replica_read(struct team_mailbox *tbox, struct team_state *state)
 {
 	struct mailbox *box = tbox->box;
 	const struct team_replica_header *hdr;
-	struct mail_index_view *view;
 	const void *data;
 	size_t size;
+
+	team_replica_register(tbox);
+	team_generations_read(tbox, &state->old_gens);
+	mail_index_get_header_ext(box->view_pvt, tbox->replica_ext_id, &data,
+				  &size);
+	hdr = data;
+	if (size < sizeof(*hdr) || hdr->uidvalidity != tbox->uidvalidity ||
+	    box->index_pvt->map->hdr.uid_validity != tbox->uidvalidity)
+		return;
+	state->replica = TRUE;
+	if (!tbox->refetch &&
+	    hdr->private_id == team_replica_private_id(tbox)) {
+		state->cursor = hdr->rev;
+		state->current = TRUE;
+	}
+}
+
+bool team_replica_holds(struct team_mailbox *tbox)
+{
+	struct team_state state;
+
+	if (tbox->box->view_pvt == NULL)
+		return FALSE;
+	i_zero(&state);
+	team_replica_read(tbox, &state);
+	return state.current && team_generations_hold(tbox, &state.old_gens);
+}
+
+void team_replica_begin(struct team_mailbox *tbox, struct team_state *state)
+{
+	struct mailbox *box = tbox->box;
 
 	if (tbox->set->private_flags == 0 &&
 	    *tbox->set->private_keywords == NULL) {
@@ -63,21 +95,7 @@ void team_replica_begin(struct team_mailbox *tbox, struct team_state *state)
 		return;
 	mail_transaction_log_get_head(box->index_pvt->log, &state->log_seq,
 				      &state->log_offset);
-	team_replica_register(tbox);
-	view = mail_index_view_open(box->index_pvt);
-	team_generations_read(tbox, view, &state->old_gens);
-	mail_index_get_header_ext(view, tbox->replica_ext_id, &data, &size);
-	hdr = data;
-	if (size >= sizeof(*hdr) && hdr->uidvalidity == tbox->uidvalidity &&
-	    mail_index_get_header(view)->uid_validity == tbox->uidvalidity) {
-		state->replica = TRUE;
-		if (!tbox->refetch &&
-		    hdr->private_id == team_replica_private_id(tbox)) {
-			state->cursor = hdr->rev;
-			state->current = TRUE;
-		}
-	}
-	mail_index_view_close(&view);
+	team_replica_read(tbox, state);
 }
 
 /*

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Searches for private keywords, live searches for any keyword, and MOVE, which
-   sees only what it may move. */
+/* Searches for private flags and keywords, live searches for any keyword, and
+   MOVE, which sees only what it may move. */
 
 #include "team-common.h"
 #include "array.h"
 #include "index-storage.h"
 #include "mail-search.h"
+#include "index-search-private.h"
 #include "mail-storage-private.h"
 #include "mail-index-private.h"
 #include "team-claims.h"
@@ -13,9 +14,12 @@
 #define TEAM_SEARCH_CONTEXT(obj) \
 	MODULE_CONTEXT(obj, team_storage_module)
 
-/* A search argument for a private keyword and the messages that have it. */
+/* A search argument for private flags, or for a private keyword, and the messages
+   that have them: they are looked up one after another, where Dovecot would look
+   for each message's place in the private index. */
 struct team_search_arg {
 	struct mail_search_arg *arg;
+	enum mail_search_arg_type type;
 	ARRAY_TYPE(seq_range) uids;
 };
 
@@ -46,25 +50,62 @@ team_search_pvt_keyword(struct team_mailbox *tbox, unsigned int idx)
 	return pvt_idx;
 }
 
+/* The part of the private index that is searched. Returns FALSE if there is
+   none. */
+static bool
+team_search_pvt_range(struct mail_search_context *ctx, uint32_t *seq1_r,
+		      uint32_t *seq2_r)
+{
+	struct mailbox_transaction_context *t = ctx->transaction;
+	struct index_search_context *ictx = (struct index_search_context *)ctx;
+	uint32_t uid1, uid2;
+
+	if (t->box->view_pvt == NULL || ictx->seq1 == 0 ||
+	    ictx->seq1 > ictx->seq2)
+		return FALSE;
+	index_transaction_init_pvt(t);
+	mail_index_lookup_uid(ictx->view, ictx->seq1, &uid1);
+	mail_index_lookup_uid(ictx->view, ictx->seq2, &uid2);
+	return mail_index_lookup_seq_range(t->view_pvt, uid1, uid2, seq1_r,
+					   seq2_r);
+}
+
 static void
-team_search_find_uids(struct mailbox_transaction_context *t,
-		      unsigned int pvt_idx, ARRAY_TYPE(seq_range) *uids)
+team_search_find_flags(struct mail_search_context *ctx, enum mail_flags flags,
+		       ARRAY_TYPE(seq_range) *uids)
+{
+	const struct mail_index_record *rec;
+	uint32_t seq, last;
+
+	if (!team_search_pvt_range(ctx, &seq, &last))
+		return;
+	for (; seq <= last; seq++) {
+		rec = mail_index_lookup(ctx->transaction->view_pvt, seq);
+		if ((rec->flags & flags) == flags)
+			seq_range_array_add(uids, rec->uid);
+	}
+}
+
+static void
+team_search_find_keyword(struct mail_search_context *ctx, unsigned int pvt_idx,
+			 ARRAY_TYPE(seq_range) *uids)
 {
 	ARRAY_TYPE(keyword_indexes) indexes;
-	uint32_t seq, count, uid;
+	uint32_t seq, last, uid;
 	unsigned int idx;
 
-	if (pvt_idx == TEAM_KEYWORD_NONE || t->box->view_pvt == NULL)
+	if (pvt_idx == TEAM_KEYWORD_NONE ||
+	    !team_search_pvt_range(ctx, &seq, &last))
 		return;
-	index_transaction_init_pvt(t);
-	count = mail_index_view_get_messages_count(t->view_pvt);
 	t_array_init(&indexes, 16);
-	for (seq = 1; seq <= count; seq++) {
-		mail_index_lookup_keywords(t->view_pvt, seq, &indexes);
+	for (; seq <= last; seq++) {
+		mail_index_lookup_keywords(ctx->transaction->view_pvt, seq,
+					   &indexes);
 		array_foreach_elem(&indexes, idx) {
 			if (idx != pvt_idx)
 				continue;
-			mail_index_lookup_uid(t->view_pvt, seq, &uid);
+			mail_index_lookup_uid(ctx->transaction->view_pvt, seq,
+					      &uid);
 			seq_range_array_add(uids, uid);
 			break;
 		}
@@ -80,31 +121,52 @@ static struct team_search *team_search_get(struct team_search **search)
 	return *search;
 }
 
+static bool
+team_search_arg_is_private(struct team_mailbox *tbox,
+			   const struct mail_search_arg *arg)
+{
+	const struct mail_keywords *keywords = arg->initialized.keywords;
+
+	switch (arg->type) {
+	case SEARCH_FLAGS:
+		return arg->value.flags != 0 && (arg->value.flags &
+			ENUM_NEGATE(tbox->set->private_flags)) == 0;
+	case SEARCH_KEYWORDS:
+		return keywords != NULL && keywords->count == 1 &&
+			team_keyword_index_is_private(tbox, keywords->idx[0]);
+	default:
+		return FALSE;
+	}
+}
+
 static void
 team_search_collect(struct team_search **search,
-		    struct mailbox_transaction_context *t,
-		    struct mail_search_arg *args)
+		    struct mail_search_context *ctx,
+		    struct mail_search_arg *arg)
 {
-	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(t->box);
+	struct team_mailbox *tbox =
+		TEAM_BOX_CONTEXT_REQUIRE(ctx->transaction->box);
 	struct team_search_arg *sarg;
-	const struct mail_keywords *keywords;
 
-	for (; args != NULL; args = args->next) {
-		if (args->type == SEARCH_OR || args->type == SEARCH_SUB) {
-			team_search_collect(search, t, args->value.subargs);
+	for (; arg != NULL; arg = arg->next) {
+		if (arg->type == SEARCH_OR || arg->type == SEARCH_SUB) {
+			team_search_collect(search, ctx, arg->value.subargs);
 			continue;
 		}
-		keywords = args->initialized.keywords;
-		if (args->type != SEARCH_KEYWORDS || keywords == NULL ||
-		    keywords->count != 1 ||
-		    !team_keyword_index_is_private(tbox, keywords->idx[0]))
+		if (!team_search_arg_is_private(tbox, arg))
 			continue;
 		sarg = array_append_space(&team_search_get(search)->args);
-		sarg->arg = args;
+		sarg->arg = arg;
+		sarg->type = arg->type;
 		i_array_init(&sarg->uids, 32);
-		T_BEGIN {
-			team_search_find_uids(t, team_search_pvt_keyword(tbox,
-					      keywords->idx[0]), &sarg->uids);
+		if (arg->type == SEARCH_FLAGS) {
+			team_search_find_flags(ctx, arg->value.flags,
+					       &sarg->uids);
+		} else T_BEGIN {
+			team_search_find_keyword(ctx,
+				team_search_pvt_keyword(tbox,
+					arg->initialized.keywords->idx[0]),
+				&sarg->uids);
 		} T_END;
 	}
 }
@@ -129,7 +191,7 @@ team_search_init(struct mailbox_transaction_context *t,
 	team_transaction_search(t, args);
 	ctx = tbox->module_ctx.super.search_init(t, args, sort_program,
 						 wanted_fields, wanted_headers);
-	team_search_collect(&search, t, args->args);
+	team_search_collect(&search, ctx, args->args);
 	if (team_transaction_is(t, "MOVE"))
 		team_search_get(&search)->moving = TRUE;
 	if (search != NULL)
@@ -172,8 +234,8 @@ static void team_search_swap(struct team_search *search)
 		old = sarg->arg->value.seqset;
 		sarg->arg->value.seqset = sarg->uids;
 		sarg->uids = old;
-		sarg->arg->type = sarg->arg->type == SEARCH_KEYWORDS ?
-			SEARCH_INTHREAD : SEARCH_KEYWORDS;
+		sarg->arg->type = sarg->arg->type == SEARCH_INTHREAD ?
+			sarg->type : SEARCH_INTHREAD;
 	}
 }
 
@@ -213,11 +275,11 @@ team_search_super_next(struct mail_search_context *ctx, struct mail **mail_r,
 	struct team_search *search = TEAM_SEARCH_CONTEXT(ctx);
 	bool ret;
 
-	if (search == NULL || compat_search_has_match_hook()) {
+	if (search == NULL) {
 		return tbox->module_ctx.super.search_next_nonblock(ctx, mail_r,
 								   tryagain_r);
 	}
-	/* it calls search_next_update_seq(), which then has nothing to do */
+	/* it calls the two above, which then have nothing to do */
 	team_search_swap(search);
 	search->swapped = TRUE;
 	ret = tbox->module_ctx.super.search_next_nonblock(ctx, mail_r,

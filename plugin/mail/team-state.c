@@ -223,6 +223,10 @@ struct team_state *team_replica_fetch(struct team_mailbox *tbox)
 		tbox->stale = TRUE;
 	if (!tbox->stale || ioloop_time < tbox->next_sync)
 		return NULL;
+	if (team_replica_holds(tbox)) {
+		tbox->stale = FALSE;
+		return NULL;
+	}
 
 	state = team_state_new();
 	team_replica_begin(tbox, state);

@@ -213,6 +213,17 @@ team_transaction_prepare(struct team_transaction *tt, uint64_t *txn_r)
 	return -1;
 }
 
+/* IMAP waits for the journal before its answer, and has to look for what others
+   did meanwhile. Nothing else may depend on what was done. */
+static bool team_transaction_may_end_later(struct team_transaction *tt)
+{
+	return tt->tuser->defer_refusals && !tt->expunging &&
+		array_count(&tt->saves) == 0 && array_count(&tt->takes) == 0 &&
+		array_count(&tt->releases) == 0 &&
+		array_count(&tt->answered) == 0 &&
+		array_count(&tt->guarded_uids) == 0;
+}
+
 static void
 team_transaction_finish(struct team_transaction *tt, uint64_t txn, int ret,
 			struct mail_transaction_commit_changes *changes,
@@ -239,7 +250,11 @@ team_transaction_finish(struct team_transaction *tt, uint64_t txn, int ret,
 		mailbox_set_index_error(tt->tbox->box);
 	team_saves_commit(tt, changes, pvt_saves, pvt_saves_count);
 	team_replies_commit(tt);
-	if (txn != 0 && team_client_commit(session, txn, NULL, &error) < 0) {
+	if (txn == 0)
+		;
+	else if (team_transaction_may_end_later(tt))
+		team_client_commit_later(session, txn);
+	else if (team_client_commit(session, txn, NULL, &error) < 0) {
 		e_error(tt->tuser->user->event, "team: %s: the record of a "
 			"change of %s is kept and sent again", error,
 			tt->tbox->box->vname);

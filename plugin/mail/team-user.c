@@ -12,6 +12,7 @@
 #include "mail-namespace.h"
 #include "mail-storage-settings.h"
 #include "mailbox-list-private.h"
+#include "compat-acl.h"
 #include "compat-settings.h"
 #include "team-hash.h"
 #include "team-operator.h"
@@ -112,6 +113,7 @@ void team_mail_user_created(struct mail_user *user)
 
 	if (user->autocreated)
 		return;
+	compat_acl_find();
 	if (team_settings_read(user, user->pool, &set, &error) < 0) {
 		user->error = p_strdup_printf(user->pool, "team: %s", error);
 		return;
