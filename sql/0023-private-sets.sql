@@ -21,6 +21,18 @@ COMMENT ON COLUMN team.private_set.since IS
 COMMENT ON COLUMN team.private_set.changed IS
 	'The same, if others were private before';
 
+CREATE TABLE team.private_part (
+	mailbox_id int NOT NULL REFERENCES team.mailbox,
+	node int NOT NULL,
+	namespace text NOT NULL,
+	since timestamptz NOT NULL,
+	part int NOT NULL,
+	start text NOT NULL,
+	PRIMARY KEY (mailbox_id, node, namespace, since, part)
+);
+COMMENT ON TABLE team.private_part IS
+	'What was shared, of records that say it in parts and aren''t complete yet';
+
 CREATE TABLE team.private_start (
 	mailbox_id int NOT NULL REFERENCES team.mailbox,
 	flag text NOT NULL,
@@ -128,6 +140,8 @@ DECLARE
 	v_keywords text := coalesce(NEW.detail->>'keywords', '');
 	v_since timestamptz := timestamptz 'epoch' +
 		(NEW.detail->>'since')::bigint * interval '1 microsecond';
+	v_parts int := coalesce((NEW.detail->>'parts')::int, 1);
+	v_start text := NEW.detail->>'start';
 	v_set team.private_set;
 	v_rev bigint;
 BEGIN
@@ -148,6 +162,25 @@ BEGIN
 		(v_set.flags, v_set.keywords) = (v_flags, v_keywords) THEN
 		RETURN NULL;
 	END IF;
+	-- Whichever part completes them.
+	IF v_parts > 1 THEN
+		INSERT INTO team.private_part
+			VALUES (NEW.mailbox_id, NEW.node, v_namespace, v_since,
+				(NEW.detail->>'part')::int, v_start)
+			ON CONFLICT DO NOTHING;
+		SELECT string_agg(p.start, E'\n') INTO v_start
+			FROM team.private_part p
+			WHERE p.mailbox_id = NEW.mailbox_id AND
+				p.node = NEW.node AND
+				p.namespace = v_namespace AND p.since = v_since
+			HAVING count(*) = v_parts;
+		IF v_start IS NULL THEN
+			RETURN NULL;
+		END IF;
+	END IF;
+	DELETE FROM team.private_part p
+		WHERE p.mailbox_id = NEW.mailbox_id AND p.node = NEW.node AND
+			p.namespace = v_namespace AND p.since <= v_since;
 	UPDATE team.private_set s
 		SET flags = v_flags, keywords = v_keywords, since = v_since,
 			changed = v_since
@@ -160,7 +193,7 @@ BEGIN
 			team.sequence_uids(string_agg(n.uids, ',')), v_since, v_rev)
 		FROM (SELECT split_part(l, ' ', 1) AS name,
 				split_part(l, ' ', 2) AS uids
-		      FROM string_to_table(NEW.detail->>'start', E'\n') l
+		      FROM string_to_table(v_start, E'\n') l
 		      UNION ALL
 		      SELECT DISTINCT f.flag, '' FROM team.flag f
 		      WHERE f.mailbox_id = NEW.mailbox_id AND

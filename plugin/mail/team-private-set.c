@@ -12,8 +12,10 @@
 #include "team-record.h"
 #include "team-replica-private.h"
 
-/* Leaves room for the record's other fields, and those of its intent. */
-#define START_SIZE_MAX (TEAM_PROTOCOL_MAX_LINE / 2)
+/* A record has room for more, but for less than one such line more. */
+#define START_SIZE_MAX (TEAM_PROTOCOL_MAX_LINE / 4)
+/* Ranges of UIDs in one line: at most START_SIZE_MAX */
+#define START_RANGES_MAX 8192
 
 /* Flags or keywords that are private now and weren't before. */
 struct team_private_new {
@@ -24,6 +26,8 @@ struct team_private_new {
 	/* by number of the shared index; not created for the others */
 	ARRAY(ARRAY_TYPE(seq_range)) keyword_uids;
 };
+
+ARRAY_DEFINE_TYPE(team_private_text, string_t *);
 
 static void
 team_private_new_init(struct team_private_new *new_set,
@@ -97,9 +101,15 @@ static void team_private_new_find(struct team_private_new *new_set)
 }
 
 static void
-team_private_add_line(string_t *text, const char *name,
+team_private_add_line(ARRAY_TYPE(team_private_text) *parts, const char *name,
 		      const ARRAY_TYPE(seq_range) *uids)
 {
+	string_t *text = *array_back(parts);
+
+	if (str_len(text) > START_SIZE_MAX) {
+		text = t_str_new(START_SIZE_MAX);
+		array_push_back(parts, &text);
+	}
 	if (str_len(text) > 0)
 		str_append_c(text, '\n');
 	str_append(text, name);
@@ -107,7 +117,28 @@ team_private_add_line(string_t *text, const char *name,
 	str_append(text, team_uidset(uids));
 }
 
-static const char *team_private_new_text(struct team_private_new *new_set)
+static void
+team_private_add_flag(ARRAY_TYPE(team_private_text) *parts, const char *name,
+		      const ARRAY_TYPE(seq_range) *uids)
+{
+	ARRAY_TYPE(seq_range) some;
+	unsigned int i = 0, count;
+
+	t_array_init(&some, 8);
+	do {
+		count = I_MIN(array_count(uids) - i, START_RANGES_MAX);
+		array_clear(&some);
+		if (count > 0)
+			array_append(&some, array_idx(uids, i), count);
+		team_private_add_line(parts, name, &some);
+		i += count;
+	} while (i < array_count(uids));
+}
+
+/* Says it in as many parts as it takes. */
+static void
+team_private_new_text(struct team_private_new *new_set,
+		      ARRAY_TYPE(team_private_text) *parts)
 {
 	const ARRAY_TYPE(keywords) *names =
 		mail_index_get_keywords(new_set->tbox->box->index);
@@ -115,22 +146,24 @@ static const char *team_private_new_text(struct team_private_new *new_set)
 	string_t *text = t_str_new(256), *name = t_str_new(16);
 	unsigned int i;
 
+	t_array_init(parts, 4);
+	array_push_back(parts, &text);
+
 	for (i = 0; i < N_ELEMENTS(new_set->flag_uids); i++) {
 		if ((new_set->flags & (1 << i)) == 0)
 			continue;
 		str_truncate(name, 0);
 		imap_write_flags(name, (enum mail_flags)(1 << i), NULL);
-		team_private_add_line(text, str_c(name),
+		team_private_add_flag(parts, str_c(name),
 				      &new_set->flag_uids[i]);
 	}
 	for (i = 0; i < array_count(&new_set->keyword_uids); i++) {
 		uids = array_idx(&new_set->keyword_uids, i);
 		if (array_is_created(uids) && array_count(uids) > 0) {
-			team_private_add_line(text, array_idx_elem(names, i),
+			team_private_add_flag(parts, array_idx_elem(names, i),
 					      uids);
 		}
 	}
-	return str_c(text);
 }
 
 static const char *team_private_namespace(struct team_mailbox *tbox)
@@ -149,22 +182,11 @@ static void team_private_field(ARRAY_TYPE(const_string) *fields,
 }
 
 static void
-team_private_set_record(struct team_mailbox *tbox, const char *old_flags,
-			const char *old_keywords)
+team_private_set_record_part(struct team_mailbox *tbox, const char *start,
+			     unsigned int part, unsigned int parts)
 {
-	struct team_private_new new_set;
 	ARRAY_TYPE(const_string) fields;
-	const char *start;
 
-	team_private_new_init(&new_set, tbox, old_flags, old_keywords);
-	team_private_new_find(&new_set);
-	start = team_private_new_text(&new_set);
-	if (strlen(start) > START_SIZE_MAX) {
-		e_error(tbox->tuser->user->event, "team: What %s starts with "
-			"doesn't fit into a record: nobody has the flags that "
-			"are private now", tbox->box->vname);
-		start = "";
-	}
 	team_record_begin(tbox, &fields, "settings", "ok");
 	team_private_field(&fields, "d.namespace",
 			   team_private_namespace(tbox));
@@ -174,9 +196,42 @@ team_private_set_record(struct team_mailbox *tbox, const char *old_flags,
 	team_private_field(&fields, "d.since",
 			   t_strdup_printf("%"PRIu64, tbox->tuser->began));
 	team_private_field(&fields, "d.start", start);
+	if (parts > 1) {
+		team_fields_add(&fields, "d.part", dec2str(part));
+		team_fields_add(&fields, "d.parts", dec2str(parts));
+	}
 	array_append_zero(&fields);
 	team_client_event(team_user_session(tbox->tuser),
 			  array_front(&fields));
+}
+
+static void
+team_private_set_record(struct team_mailbox *tbox, const char *old_flags,
+			const char *old_keywords)
+{
+	struct team_private_new new_set;
+	ARRAY_TYPE(team_private_text) parts;
+	unsigned int i, count;
+	const char *error = "";
+	int ret = 0;
+
+	team_private_new_init(&new_set, tbox, old_flags, old_keywords);
+	team_private_new_find(&new_set);
+	team_private_new_text(&new_set, &parts);
+	count = array_count(&parts);
+	for (i = 0; i < count && ret == 0; i++) T_BEGIN {
+		team_private_set_record_part(tbox,
+			str_c(array_idx_elem(&parts, i)), i + 1, count);
+		/* many would be too much to be kept */
+		if (count > 1)
+			ret = team_client_flush(team_user_session(tbox->tuser),
+						&error);
+		if (ret < 0) {
+			e_error(tbox->tuser->user->event, "team: %s: what %s "
+				"starts with is recorded by the next session",
+				error, tbox->box->vname);
+		}
+	} T_END;
 }
 
 static void team_private_set_ask(struct team_mailbox *tbox)

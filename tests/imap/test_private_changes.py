@@ -81,6 +81,26 @@ def test_private_starts_from_shared(server, box, settings):
     assert len(rows) == 1 and rows[0]['detail']['flags'] == r'\Answered \Flagged \Seen'
 
 
+def test_start_of_many_fragments(server, box, settings):
+    """More than fits into one record: half a megabyte of UIDs."""
+    names = ['invoice-%d' % n for n in range(110)]
+    box.fill(1996)
+    alice, = box.people('alice')
+    half = '1,' + ','.join(str(n) for n in range(4, len(box.uids), 2))
+    alice.command('STORE %s +FLAGS.SILENT (%s)' % (half, ' '.join(names)), timeout=120)
+    alice.logout()
+    settings({'team_private_flags': SEEN, 'team_private_keywords': 'my-* invoice-*'})
+    bob, = box.people('bob')
+    bob.command('STORE %s -FLAGS.SILENT (invoice-7)' % half)
+    alice, = box.people('alice')
+    wanted = len(half.split(','))
+    assert [len(alice.search('KEYWORD ' + name)) for name in names[::9]] == [wanted] * 13
+    assert alice.search('KEYWORD invoice-7')[:3] == [box.uids[n] for n in (0, 3, 5)]
+    assert bob.search('KEYWORD invoice-7') == []
+    rows = server.wait_audit("action = 'settings' AND mailbox = %s", (box.name,))
+    assert len(rows) > 1
+
+
 def test_shared_shows_nothing_of_ones_own(server, box, settings):
     settings(AFTER)
     alice, bob = box.people('alice', 'bob')

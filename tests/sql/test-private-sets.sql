@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- Flags that become private, and shared again: where each colleague starts.
 BEGIN;
-SELECT plan(38);
+SELECT plan(44);
 
 CREATE TEMP TABLE n AS SELECT tt.node('ps1') AS a, tt.node('ps2') AS b;
 CREATE FUNCTION pg_temp.at(p_second int) RETURNS bigint LANGUAGE sql
@@ -141,6 +141,32 @@ SELECT is((SELECT string_agg(colleague || uids, ' ' ORDER BY colleague)
 	'an export has it for those who have flags there');
 SELECT tt.send(a, tt.rec('delete', 'bob', 'R', NULL)) FROM n;
 SELECT is(pg_temp.sync('erin', 'R', '\Flagged'), NULL, 'a deleted mailbox has none');
+
+-- Too much for one record.
+CREATE FUNCTION pg_temp.part(p_second int, p_part int, p_parts int, p_start text)
+RETURNS bigint LANGUAGE sql AS $$
+	SELECT tt.send(a, tt.rec('settings', 'alice', 'S', NULL,
+		jsonb_build_object('d.namespace', 'team', 'd.flags', '\Seen \Flagged',
+			'd.since', pg_temp.at(p_second)::text, 'd.part', p_part::text,
+			'd.parts', p_parts::text, 'd.start', p_start))) FROM n
+$$;
+SELECT pg_temp.change(a, 'S', '\Seen', '', 60, '') FROM n;
+SELECT pg_temp.part(61, 2, 3, '\Flagged 3000');
+SELECT pg_temp.part(61, 1, 3, '\Flagged 1,7');
+SELECT is(pg_temp.sync('alice', 'S', '\Flagged'), NULL, 'some of it is nothing');
+SELECT is(pg_temp.known(a, 'S', '\Seen \Flagged', '', 62), '\Seen/',
+	'whoever comes next says it again') FROM n;
+SELECT pg_temp.part(62, 1, 2, '\Flagged 2,8');
+SELECT is(pg_temp.sync('alice', 'S', '\Flagged'), NULL,
+	'parts of two sessions aren''t one whole');
+SELECT pg_temp.part(62, 2, 2, E'\\Flagged 3000\n\\Draft 1');
+SELECT is(pg_temp.sync('alice', 'S', '\Flagged'), '{[2,3),[8,9),[3000,3001)}',
+	'all parts are');
+SELECT is((SELECT count(*) FROM team.private_part), 0::bigint,
+	'none of them is kept');
+SELECT pg_temp.part(61, 3, 3, '\Flagged 9');
+SELECT is(pg_temp.sync('bob', 'S', '\Flagged'), '{[2,3),[8,9),[3000,3001)}',
+	'what comes later is too late');
 
 SELECT * FROM finish();
 ROLLBACK;
