@@ -10,6 +10,7 @@
 #include "imap-seqset.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
+#include "team-claims.h"
 #include "team-record.h"
 #include "team-recover.h"
 #include "team-replica-private.h"
@@ -19,6 +20,9 @@
 #define IDENTIFY_MSECS 2000
 /* Lines of GUIDs in one request: leaves room in the protocol's line */
 #define GUIDS_SIZE_MAX (256*1024)
+/* Messages whose GUIDs may be missing, in one request: even every other one fits
+   into the protocol's line */
+#define UNIDENTIFIED_MAX 32768
 
 struct team_guids {
 	struct team_mailbox *tbox;
@@ -85,20 +89,21 @@ team_guids_request(struct team_mailbox *tbox, pool_t pool, const char *cmd,
  * Telling GUIDs
  */
 
-static void
+/* Returns TRUE if all were told, and there is time for more. */
+static bool
 team_identify_uids(struct team_mailbox *tbox,
-		   const ARRAY_TYPE(seq_range) *uids)
+		   const ARRAY_TYPE(seq_range) *uids,
+		   const struct timeval *start)
 {
 	struct team_guids guids;
 	struct team_answer answer;
 	struct seq_range_iter iter;
-	struct timeval start, now;
+	struct timeval now;
 	unsigned int n = 0;
 	uint32_t uid;
-	bool more = TRUE;
+	bool more = TRUE, done = TRUE;
 	pool_t pool = pool_alloconly_create("team identify", 1024);
 
-	i_gettimeofday(&start);
 	team_guids_begin(&guids, tbox);
 	seq_range_array_iter_init(&iter, uids);
 	while (more) {
@@ -106,18 +111,45 @@ team_identify_uids(struct team_mailbox *tbox,
 		if (more && (!mail_set_uid(guids.mail, uid) ||
 			     !team_guids_add(&guids))) {
 			i_gettimeofday(&now);
-			if (timeval_diff_msecs(&now, &start) < IDENTIFY_MSECS)
+			if (timeval_diff_msecs(&now, start) < IDENTIFY_MSECS)
 				continue;
-			more = FALSE;
+			more = done = FALSE;
 		}
 		if (str_len(guids.lines) > 0 &&
 		    team_guids_request(tbox, pool, "IDENTIFY",
 				       str_c(guids.lines), NULL, &answer) < 0)
-			more = FALSE;
+			more = done = FALSE;
 		str_truncate(guids.lines, 0);
 	}
 	team_guids_end(&guids);
 	pool_unref(&pool);
+	return done;
+}
+
+/* Asks which of them have to be told. Returns as team_identify_uids() does. */
+static bool
+team_identify(struct team_mailbox *tbox, const ARRAY_TYPE(seq_range) *uids,
+	      const struct timeval *start)
+{
+	ARRAY_TYPE(seq_range) unknown;
+	struct team_answer answer;
+	const char *const *data;
+	pool_t pool = pool_alloconly_create("team unidentified", 1024);
+	bool done = FALSE;
+
+	t_array_init(&unknown, 64);
+	if (team_guids_request(tbox, pool, "UNIDENTIFIED", team_uidset(uids),
+			       NULL, &answer) == 0) {
+		array_foreach_elem(&answer.data, data) {
+			if (data[0] == NULL || data[1] == NULL ||
+			    imap_seq_set_nostar_parse(data[1], &unknown) < 0)
+				break;
+		}
+		done = array_count(&unknown) == 0 ||
+			team_identify_uids(tbox, &unknown, start);
+	}
+	pool_unref(&pool);
+	return done;
 }
 
 static bool team_recover_is_claimed(struct team_mailbox *tbox,
@@ -142,20 +174,21 @@ team_identify_wanted(struct team_mailbox *tbox, ARRAY_TYPE(seq_range) *uids)
 	struct mailbox *box = tbox->box;
 	ARRAY_TYPE(keyword_indexes) keywords;
 	const struct mail_index_record *rec;
-	uint32_t seq;
+	uint32_t seq, count;
 
 	t_array_init(&keywords, 16);
-	for (seq = mail_index_view_get_messages_count(box->view_pvt); seq > 0;
-	     seq--) {
+	count = mail_index_view_get_messages_count(box->view_pvt);
+	for (seq = 1; seq <= count; seq++) {
 		rec = mail_index_lookup(box->view_pvt, seq);
 		array_clear(&keywords);
 		mail_index_lookup_keywords(box->view_pvt, seq, &keywords);
-		if ((rec->flags & tbox->tuser->set->private_flags) != 0 ||
+		if ((rec->flags & tbox->set->private_flags) != 0 ||
 		    array_count(&keywords) > 0)
 			seq_range_array_add(uids, rec->uid);
 	}
-	for (seq = mail_index_view_get_messages_count(box->view); seq > 0;
-	     seq--) {
+	count = team_claims_shown_sum(tbox) == 0 ? 0 :
+		mail_index_view_get_messages_count(box->view);
+	for (seq = 1; seq <= count; seq++) {
 		array_clear(&keywords);
 		mail_index_lookup_keywords(box->view, seq, &keywords);
 		if (team_recover_is_claimed(tbox, &keywords)) {
@@ -205,10 +238,8 @@ void team_user_leaves(struct mail_user *user)
 
 void team_mailbox_tell_guids(struct team_mailbox *tbox)
 {
-	ARRAY_TYPE(seq_range) uids, unknown;
-	struct team_answer answer;
-	const char *const *data;
-	pool_t pool;
+	ARRAY_TYPE(seq_range) uids, some;
+	struct timeval start;
 
 	if (!tbox->changed)
 		return;
@@ -223,23 +254,13 @@ void team_mailbox_tell_guids(struct team_mailbox *tbox)
 	    !team_generations_are_known(tbox))
 		return;
 	t_array_init(&uids, 64);
-	t_array_init(&unknown, 64);
+	t_array_init(&some, 64);
+	i_gettimeofday(&start);
 	team_identify_wanted(tbox, &uids);
 	tbox->changed = FALSE;
-	if (array_count(&uids) == 0)
-		return;
-	pool = pool_alloconly_create("team unidentified", 1024);
-	if (team_guids_request(tbox, pool, "UNIDENTIFIED", team_uidset(&uids),
-			       NULL, &answer) == 0) {
-		array_foreach_elem(&answer.data, data) {
-			if (data[0] == NULL || data[1] == NULL ||
-			    imap_seq_set_nostar_parse(data[1], &unknown) < 0)
-				break;
-		}
-		if (array_count(&unknown) > 0)
-			team_identify_uids(tbox, &unknown);
-	}
-	pool_unref(&pool);
+	do {
+		team_uids_take(&uids, UNIDENTIFIED_MAX, &some);
+	} while (array_count(&some) > 0 && team_identify(tbox, &some, &start));
 }
 
 /*
