@@ -62,27 +62,41 @@ static int trust_status_number(struct doveadm_team *team, const char *key,
 	return 0;
 }
 
-/* The service signs what stands in its journal. Until that is in PostgreSQL as
-   well, the log would seem to be cut off. */
-static int trust_wait_shipped(struct doveadm_team *team)
+int audit_trust_wait_shipped(struct doveadm_team *team, int64_t *missing_r)
 {
 	unsigned int waited;
+	const char *postgres;
 	int64_t seq, shipped;
 
+	*missing_r = 0;
 	if (trust_status_number(team, "seq", &seq) < 0)
 		return -1;
 	for (waited = 0; ; waited += SHIPPED_POLL_MSECS) {
-		if (trust_status_number(team, "shipped_seq", &shipped) < 0)
+		if (audit_trust_status(team, "postgres", &postgres) < 0 ||
+		    trust_status_number(team, "shipped_seq", &shipped) < 0)
 			return -1;
-		if (shipped >= seq)
+		/* who asks it hears that */
+		if (strncmp(postgres, "away", 4) == 0)
 			return 0;
-		if (waited >= SHIPPED_WAIT_MSECS)
-			break;
+		*missing_r = I_MAX(seq - shipped, 0);
+		if (*missing_r == 0 || waited >= SHIPPED_WAIT_MSECS)
+			return 0;
 		usleep(SHIPPED_POLL_MSECS * 1000);
 	}
+}
+
+/* Without them the log would seem to be cut off. */
+static int trust_check_shipped(struct doveadm_team *team)
+{
+	int64_t missing;
+
+	if (audit_trust_wait_shipped(team, &missing) < 0)
+		return -1;
+	if (missing == 0)
+		return 0;
 	i_error("PostgreSQL doesn't have %"PRId64" records yet that checkpoints "
 		"may cover: try again when it has (doveadm team status)",
-		seq - shipped);
+		missing);
 	doveadm_exit_code = EX_TEMPFAIL;
 	return -1;
 }
@@ -149,7 +163,7 @@ int audit_trust_load(struct doveadm_cmd_context *cctx,
 		add_notes(verify, own_notes, only);
 		if (notes != NULL)
 			str_append_str(notes, own_notes);
-		ret = trust_wait_shipped(team);
+		ret = trust_check_shipped(team);
 	}
 	str_free(&text);
 	str_free(&own_notes);

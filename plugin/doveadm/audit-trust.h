@@ -17,6 +17,11 @@ int audit_trust_load(struct doveadm_cmd_context *cctx,
 		     struct doveadm_team *team, const char *only,
 		     struct team_verify *verify, string_t *notes);
 
+/* The service signs what stands in its journal: waits until PostgreSQL has what
+   stands there by now. *missing_r: how many records it still lacks after half
+   a minute; 0 if it is away. Returns 0, or -1 as above. */
+int audit_trust_wait_shipped(struct doveadm_team *team, int64_t *missing_r);
+
 /* Finds one of the values of STATUS, allocated from team->pool. Returns 0, or
    -1 as above. */
 int audit_trust_status(struct doveadm_team *team, const char *key,

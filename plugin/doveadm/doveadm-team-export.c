@@ -10,6 +10,7 @@
 #include "audit-format.h"
 #include "audit-read.h"
 #include "audit-resume.h"
+#include "audit-trust.h"
 #include "doveadm-team.h"
 
 #include <sys/stat.h>
@@ -109,11 +110,17 @@ static void export_run(struct doveadm_cmd_context *cctx,
 	struct export_context ctx = { .format = format };
 	ARRAY_TYPE(audit_node) nodes;
 	const char *path = NULL, *only = NULL;
+	int64_t missing;
 
 	(void)doveadm_cmd_param_str(cctx, "output", &path);
 	(void)doveadm_cmd_param_str(cctx, "node", &only);
-	if (audit_read_nodes(team, only, &nodes) < 0)
+	if (audit_trust_wait_shipped(team, &missing) < 0 ||
+	    audit_read_nodes(team, only, &nodes) < 0)
 		return;
+	if (missing > 0) {
+		i_warning("PostgreSQL doesn't have the last %"PRId64" records "
+			  "yet: the export lacks them", missing);
+	}
 	if (export_open(cctx, &nodes, path, &ctx, &after) == 0) {
 		team_progress_init(&ctx.progress, audit_nodes_records(&nodes) -
 				    I_MIN(after, audit_nodes_records(&nodes)));

@@ -124,12 +124,17 @@ def test_signed_before_it_is_shipped(log):
             status = log.server.status()
             return int(status['checkpoint_size']) > int(status['shipped_seq'])
         assert instance.wait_for(ahead, 10)
-        verify = subprocess.Popen(
-            shlex.split(log.server.env['TEAM_DOVEADM']) + ['team', 'audit', 'verify'],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        shutil.copy(log.server.env['TEAM_CHECKPOINTS'], log.path('ahead'))
+        verify, export = [subprocess.Popen(
+            shlex.split(log.server.env['TEAM_DOVEADM']) + ['team', 'audit'] + args, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            for args in (['verify'], ['export', '--output', log.path('ahead.jsonl')])]
         time.sleep(1)
     text = verify.communicate(timeout=60)[0]
     assert verify.returncode == 0 and 'ok: ' in text, text
+    export.communicate(timeout=60)
+    code, text = log.verify('log', '--key', log.key, '--checkpoints', log.path('ahead'), log.path('ahead.jsonl'))
+    assert code == 0, text
 
 
 def test_numbers_have_no_hole(log):
