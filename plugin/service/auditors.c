@@ -16,7 +16,6 @@ static void auditor_change_row(struct team_service *service,
 			       const PGresult *result, int row)
 {
 	struct team_record *record;
-	struct journal_entry entry;
 	int64_t at;
 
 	if (pg_get_int64(result, row, 1, &at) < 0) {
@@ -31,13 +30,7 @@ static void auditor_change_row(struct team_service *service,
 			   PQgetisnull(result, row, 3) ? "all" :
 			   PQgetvalue(result, row, 3));
 	service_record_set(record, "d.by", PQgetvalue(result, row, 4));
-
-	i_zero(&entry);
-	entry.type = JOURNAL_ENTRY_RECORDS;
-	entry.at = journal_now(service->journal);
-	entry.count = 1;
-	entry.records = service_record_finish(&record);
-	(void)journal_stage(service->journal, &entry, FALSE, NULL, NULL);
+	service_record_journal(service, &record, NULL, NULL);
 }
 
 static void auditor_changes_answer(const struct pg_answer *answer,

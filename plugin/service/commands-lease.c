@@ -40,19 +40,6 @@ static void lease_request_free(struct lease_request *lreq)
 	i_free(lreq);
 }
 
-static void lease_journal(struct team_service *service,
-			  struct team_record *record)
-{
-	struct journal_entry entry;
-
-	i_zero(&entry);
-	entry.type = JOURNAL_ENTRY_RECORDS;
-	entry.at = journal_now(service->journal);
-	entry.count = 1;
-	entry.records = service_record_finish(&record);
-	(void)journal_stage(service->journal, &entry, FALSE, NULL, NULL);
-}
-
 static struct team_record *
 lease_record(struct lease_request *lreq, const char *action, const char *guid,
 	     const char *uidvalidity, const char *name, const char *uids)
@@ -114,7 +101,7 @@ static void renew_answer(const struct pg_answer *answer, void *context)
 		service_record_set(record, "colleague", holder);
 		service_record_set(record, "d.until",
 				   journal_time_text(until * 1000000));
-		lease_journal(service, record);
+		service_record_journal(service, &record, NULL, NULL);
 	}
 	team_uidset_free(&set);
 	box_check_unused(box);
@@ -199,7 +186,7 @@ static void logout_answer(const struct pg_answer *answer, void *context)
 				      PQgetvalue(result, i, 3));
 		service_record_set(record, "colleague",
 				   PQgetvalue(result, i, 4));
-		lease_journal(service, record);
+		service_record_journal(service, &record, NULL, NULL);
 		box = box_get(service->boxes, PQgetvalue(result, i, 0),
 			      uidvalidity);
 		state_claim_remove(service->state, box, uid);

@@ -88,26 +88,19 @@ static void query_written(const char *error, void *context)
 static void query_journal(struct client_query *cquery, const char *error,
 			  journal_callback_t *callback)
 {
-	struct journal *journal = cquery->client->service->journal;
-	struct journal_entry entry;
-
 	if (cquery->record == NULL) {
 		if (callback != NULL)
 			callback(NULL, cquery);
 		return;
 	}
-	i_zero(&entry);
-	entry.type = JOURNAL_ENTRY_RECORDS;
-	entry.at = journal_now(journal);
-	entry.count = 1;
 	service_record_set(cquery->record, "outcome",
 			   error == NULL ? "ok" : "failed");
 	service_record_set(cquery->record, "d.rows",
 			   t_strdup_printf("%"PRIu64, cquery->rows));
 	if (error != NULL)
 		service_record_set(cquery->record, "d.error", error);
-	entry.records = service_record_finish(&cquery->record);
-	(void)journal_stage(journal, &entry, FALSE, callback, cquery);
+	service_record_journal(cquery->client->service, &cquery->record,
+			       callback, cquery);
 }
 
 static void query_columns(void *context, const char *const *names)

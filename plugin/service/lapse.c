@@ -94,7 +94,6 @@ static void lapse_row(struct lapses *lapses, const PGresult *result, int row)
 {
 	struct team_service *service = lapses->service;
 	struct team_record *record;
-	struct journal_entry entry;
 	const char *name = PQgetvalue(result, row, 2);
 	uint32_t uid, uidvalidity;
 	int64_t until, since;
@@ -119,15 +118,8 @@ static void lapse_row(struct lapses *lapses, const PGresult *result, int row)
 			   journal_time_text(since * 1000000));
 	service_record_set(record, "d.until",
 			   journal_time_text(until * 1000000));
-
-	i_zero(&entry);
-	entry.type = JOURNAL_ENTRY_RECORDS;
-	entry.at = journal_now(service->journal);
-	entry.count = 1;
-	entry.records = service_record_finish(&record);
 	lapses->staged++;
-	(void)journal_stage(service->journal, &entry, FALSE, lapse_journalled,
-			    lapses);
+	service_record_journal(service, &record, lapse_journalled, lapses);
 }
 
 /* Sessions hear of it by the notification, like those of other nodes. */

@@ -156,6 +156,20 @@ const char *service_record_finish(struct team_record **record)
 	return copy;
 }
 
+void service_record_journal(struct team_service *service,
+			    struct team_record **record,
+			    journal_callback_t *callback, void *context)
+{
+	struct journal_entry entry;
+
+	i_zero(&entry);
+	entry.type = JOURNAL_ENTRY_RECORDS;
+	entry.at = journal_now(service->journal);
+	entry.count = 1;
+	entry.records = service_record_finish(record);
+	(void)journal_stage(service->journal, &entry, FALSE, callback, context);
+}
+
 /* ---- known claims ---- */
 
 void state_claims_changed(struct box *box)

@@ -5,6 +5,7 @@
 /* The connection for requests, and what is kept of the state in PostgreSQL:
    the claims, kept up by notifications. */
 
+#include "journal.h"
 #include "pg-conn.h"
 #include "uidset.h"
 
@@ -55,5 +56,9 @@ void service_record_set(struct team_record *record, const char *key,
 			const char *value);
 /* Frees the record and returns its text, from the data stack. */
 const char *service_record_finish(struct team_record **record);
+/* Frees the record and stages it. The callback may be NULL. */
+void service_record_journal(struct team_service *service,
+			    struct team_record **record,
+			    journal_callback_t *callback, void *context);
 
 #endif
