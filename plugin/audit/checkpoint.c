@@ -78,9 +78,11 @@ static int parse_number(const char *text, uint64_t *num_r)
 
 static int set_text(char *dest, size_t size, const char *text)
 {
-	if (strlen(text) >= size)
+	size_t len = strlen(text);
+
+	if (len >= size)
 		return -1;
-	strcpy(dest, text);
+	memcpy(dest, text, len + 1);
 	return 0;
 }
 

@@ -192,13 +192,14 @@ static int read_members(const char *text, char open, char close,
 			team_json_callback_t *callback, void *context)
 {
 	size_t size = strlen(text) + 1;
-	char *key = malloc(size * 2), *value = key + size;
+	char *key = malloc(size * 2), *value;
 	enum team_json_type type;
 	const char *p;
 	int ret = -1;
 
 	if (key == NULL)
 		abort();
+	value = key + size;
 	*key = '\0';
 	p = skip_space(text);
 	if (*p != open) {

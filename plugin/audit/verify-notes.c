@@ -101,7 +101,7 @@ get_tree(struct team_verify *verify, const struct team_statement *st)
 			     sizeof(*tree));
 	tree = &verify->trees[verify->trees_count++];
 	memset(tree, 0, sizeof(*tree));
-	strcpy(tree->origin, st->origin);
+	memcpy(tree->origin, st->origin, sizeof(tree->origin));
 	tree->first = st->first;
 	return tree;
 }
@@ -111,7 +111,7 @@ static void add_statement(struct team_verify *verify,
 {
 	struct verify_checkpoint *cp;
 	struct verify_tree *tree;
-	char node[TEAM_NOTE_NAME_MAX + 1];
+	char node[TEAM_NOTE_NAME_MAX + 1] = "";
 
 	if (team_origin_node(st->origin, node, sizeof(node)) < 0 ||
 	    st->first == 0) {
@@ -121,7 +121,7 @@ static void add_statement(struct team_verify *verify,
 		return;
 	}
 	tree = get_tree(verify, st);
-	strcpy(tree->node, node);
+	memcpy(tree->node, node, sizeof(tree->node));
 	tree->began = strtoull(strrchr(st->origin, '/') + 1, NULL, 10);
 	if (tree->first != st->first) {
 		team_verify_found(verify, TEAM_VERDICT_ALTERED,
@@ -135,7 +135,7 @@ static void add_statement(struct team_verify *verify,
 	memset(cp, 0, sizeof(*cp));
 	cp->size = st->size;
 	cp->root = st->root;
-	strcpy(cp->time, st->time);
+	memcpy(cp->time, st->time, sizeof(cp->time));
 	if (st->type == TEAM_STATEMENT_CUT) {
 		cp->cut = malloc(sizeof(*cp->cut));
 		if (cp->cut == NULL)

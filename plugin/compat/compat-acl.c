@@ -137,6 +137,7 @@ static int acl_watch_object_update(struct acl_object *aclobj,
 	void *context;
 	int ret;
 
+	i_assert(watch != NULL);
 	i_zero(&change);
 	change.list = aclobj->backend->list;
 	change.vname = mailbox_list_get_vname(change.list, aclobj->name);
@@ -164,6 +165,7 @@ static void acl_watch_deinit(struct acl_backend *backend)
 	struct acl_watch *watch = acl_watch_find(backend);
 	unsigned int idx = 0;
 
+	i_assert(watch != NULL);
 	backend->v = watch->super;
 	while (array_idx_elem(&acl_watches, idx) != watch)
 		idx++;

@@ -13,6 +13,7 @@ step_add(ARRAY_TYPE(team_step) *steps, enum team_step_state state,
 {
 	struct team_step *step = array_append_space(steps);
 
+	i_assert(migration != NULL || applied != NULL);
 	step->state = state;
 	step->migration = migration;
 	step->applied = applied;

@@ -20,7 +20,7 @@ static void reply_ids_add(struct reply_ids *ids, const char *id)
 			return;
 	}
 	if (ids->count < REPLY_IDS_MAX)
-		strcpy(ids->ids[ids->count++], id);
+		memcpy(ids->ids[ids->count++], id, strlen(id) + 1);
 }
 
 /* Reads the ID that begins at p, which is at '<'. White space in it comes from

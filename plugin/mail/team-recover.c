@@ -323,7 +323,7 @@ bool team_mailbox_recover(struct team_mailbox *tbox)
 			ret = team_recover_send(&guids, FALSE, &count);
 	} T_END;
 	if (ret == 0)
-		ret = team_recover_send(&guids, TRUE, &count);
+		(void)team_recover_send(&guids, TRUE, &count);
 	team_guids_end(&guids);
 	if (count > 0)
 		team_recover_record(tbox, count);

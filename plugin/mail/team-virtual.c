@@ -54,7 +54,8 @@ void team_virtual_note(struct team_user *tuser, struct mail *mail,
 /* Returns the mail in the team's mailbox, or NULL if it isn't in one. */
 static struct mail *team_virtual_backend(struct mail *mail)
 {
-	struct team_user *tuser = TEAM_USER_CONTEXT(mail->box->storage->user);
+	struct team_user *tuser =
+		TEAM_USER_CONTEXT_REQUIRE(mail->box->storage->user);
 	struct mail *backend;
 
 	if (mail_get_backend_mail(mail, &backend) < 0 || backend == mail ||

@@ -59,7 +59,7 @@ int session_update(struct session *session, const char *const *fields,
 		   const char **error_r)
 {
 	struct team_record *record = team_record_new();
-	const char *const *f;
+	const char *const *f, *value;
 	unsigned int i;
 	int ret = 0;
 
@@ -80,7 +80,9 @@ int session_update(struct session *session, const char *const *fields,
 		if (session_key_find(*f, &i) < 0)
 			continue;
 		i_free(session->fields[i]);
-		if (strchr(*f, '=')[1] != '\0')
+		value = strchr(*f, '=');
+		i_assert(value != NULL);
+		if (value[1] != '\0')
 			session->fields[i] = i_strdup(*f);
 	}
 	session->colleague = session->fields[0] == NULL ? "" :
