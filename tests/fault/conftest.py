@@ -13,7 +13,7 @@ from work import TIMEOUT  # noqa: E402
 
 # needs a library that isn't installed, and that knows no other malloc()
 collect_ignore = ['test_fault_points.py'] \
-    if instance.INSTALLED or 'TEAM_TEST_PRELOAD' in os.environ else []
+    if instance.INSTALLED or instance.sanitizers() else []
 
 
 def pytest_configure(config):

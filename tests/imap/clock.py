@@ -63,7 +63,7 @@ time_t time(time_t *when)
 }
 '''
 WRAPPER = '''#!/bin/sh
-export TEST_CLOCK=%(dir)s/offset LD_PRELOAD=%(dir)s/clock.so
+export TEST_CLOCK=%(dir)s/offset LD_PRELOAD="${LD_PRELOAD:+$LD_PRELOAD:}%(dir)s/clock.so"
 exec %(service)s
 '''
 

@@ -94,21 +94,33 @@ def mail_settings(**values):
     return 'plugin {\n%s}\n' % lines if is_dovecot_2_3() else lines
 
 
+def sanitizers():
+    """The variables of processes that were built with them (tests/run --sanitize)."""
+    if 'TEAM_TEST_PRELOAD' not in os.environ:
+        return {}
+    return {'LD_PRELOAD': os.environ['TEAM_TEST_PRELOAD'],
+            'ASAN_OPTIONS': os.environ['TEAM_TEST_ASAN'], 'UBSAN_OPTIONS': os.environ['TEAM_TEST_UBSAN']}
+
+
 def environment(**values):
-    """The setting that gives Dovecot's processes these variables."""
+    """The setting that gives Dovecot's processes these variables, and those of
+    sanitizers."""
+    merged = {**values, **sanitizers()}
+    # the sanitizer has to be the first
+    libraries = [more['LD_PRELOAD'] for more in (sanitizers(), values) if 'LD_PRELOAD' in more]
+    if libraries:
+        merged['LD_PRELOAD'] = ':'.join(libraries)
     if is_dovecot_2_3():
         return 'import_environment = TZ CORE_OUTOFMEM CORE_ERROR LISTEN_PID LISTEN_FDS ' \
-            'NOTIFY_SOCKET %s\n' % ' '.join('%s=%s' % pair for pair in values.items())
-    return 'import_environment {\n%s}\n' % ''.join('  %s = %s\n' % pair for pair in values.items())
+            'NOTIFY_SOCKET %s\n' % ' '.join('%s=%s' % pair for pair in merged.items())
+    return 'import_environment {\n%s}\n' % ''.join('  %s = %s\n' % pair for pair in merged.items())
 
 
 def sanitizer_settings():
-    """What processes need that were built with it (tests/run --sanitize)."""
-    if 'TEAM_TEST_PRELOAD' not in os.environ:
+    """What such processes need: memory that is only reserved is counted as well."""
+    if not sanitizers():
         return ''
-    return environment(LD_PRELOAD=os.environ['TEAM_TEST_PRELOAD'],
-                       ASAN_OPTIONS=os.environ['TEAM_TEST_SANITIZER']) + \
-        'default_vsz_limit = 0\nservice team {\n  vsz_limit = 0\n}\n'
+    return environment() + 'default_vsz_limit = 0\nservice team {\n  vsz_limit = 0\n}\n'
 
 
 class Instance:

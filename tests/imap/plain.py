@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 
+from instance import environment, sanitizers
+
 
 class Plain:
     def __init__(self, server):
@@ -18,7 +20,7 @@ class Plain:
         text = re.sub(r'(?ms)^service team \{.*?^\}\n', '', text)
         text = re.sub(r'(?m)^!include.*\n', '', text)
         with open(self.config, 'w') as f:
-            f.write(text)
+            f.write(text + (environment() if sanitizers() else ''))
 
     def doveadm(self, *args):
         return subprocess.run(['doveadm', '-c', self.config, *args], check=True, timeout=60,
