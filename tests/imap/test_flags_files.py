@@ -6,7 +6,9 @@ import os
 
 import pytest
 
-from instance import wait_for
+from conftest import Box
+from instance import mail_settings, wait_for
+from namespaces import reload
 from node import Node
 from plain import Plain
 from test_private_flags import flags_of, private_folders, refreshed, store
@@ -241,6 +243,35 @@ def test_write_back(server, box, plain):
     alice = box.login('alice')
     assert [refreshed(alice, uid) for uid in box.uids] == \
         [{SEEN}, {FLAGGED, 'my-todo'}, {SEEN, 'shared'}]
+
+
+def test_write_back_of_a_shared_seen(server, plain):
+    """Plain Dovecot takes \\Seen for private: all get what was shared."""
+    path = os.path.join(server.dir, 'local.conf')
+    with open(path) as f:
+        before = f.read()
+    with open(path, 'a') as f:
+        f.write(mail_settings(team_private_flags=FLAGGED))
+    try:
+        reload(server)
+        box = Box(server)
+        box.fill(3)
+        one, two, three = box.uids
+        alice, bob = box.people('alice', 'bob')
+        store(alice, one, '+FLAGS', SEEN)
+        store(bob, two, '+FLAGS', SEEN)
+        store(bob, three, '+FLAGS', FLAGGED)
+        assert refreshed(bob, one) == refreshed(alice, two) == {SEEN}
+        store(alice, two, '-FLAGS', SEEN)
+        box.close()
+        for user in ('alice', 'bob'):
+            flags(server, 'write-back', '-u', user, box.name)
+    finally:
+        with open(path, 'w') as f:
+            f.write(before)
+        reload(server)
+    for user in ('alice', 'bob'):
+        assert plain.flags(user, box.name) == {one: {SEEN}, two: set(), three: set()}
 
 
 def test_nothing_is_done_without_postgresql(server, box, plain):
