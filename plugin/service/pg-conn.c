@@ -116,7 +116,7 @@ static void pg_conn_connect_timeout(struct pg_conn *conn)
 
 static unsigned int pg_conn_hosts_count(struct pg_conn *conn)
 {
-	const char *host = PQhost(conn->pg);
+	const char *host;
 	PQconninfoOption *options = PQconninfo(conn->pg), *opt;
 	unsigned int count = 1;
 

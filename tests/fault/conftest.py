@@ -18,12 +18,14 @@ collect_ignore = ['test_fault_points.py'] \
 
 def pytest_configure(config):
     config.addinivalue_line('markers', 'long: takes minutes: only with tests/run --long')
+    config.addinivalue_line('markers', 'without_sanitizers: libfaketime waits for them, and they for it')
 
 
 def pytest_collection_modifyitems(items):
     """Left out, not skipped: what is skipped counts as failed."""
-    if 'TEAM_TEST_LONG' not in os.environ:
-        items[:] = [item for item in items if not item.get_closest_marker('long')]
+    left_out = [marker for marker, out in (('long', 'TEAM_TEST_LONG' not in os.environ),
+                                           ('without_sanitizers', bool(instance.sanitizers()))) if out]
+    items[:] = [item for item in items if not any(map(item.get_closest_marker, left_out))]
 
 
 @pytest.fixture(scope='session')

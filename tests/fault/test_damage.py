@@ -149,6 +149,7 @@ class Faked(instance.Instance):
         os.rename(self.clock + '.new', self.clock)
 
 
+@pytest.mark.without_sanitizers
 def test_clock_jumps():
     """An hour forth and two back: claims stay, since PostgreSQL's clock counts; the log's times
     don't go back, and nothing is lost. What Dovecot itself makes of such a

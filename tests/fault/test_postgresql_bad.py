@@ -140,7 +140,7 @@ def test_no_connection_left(proxied):
             for _ in range(most):
                 taken.append(psycopg2.connect(proxied.env['TEAM_PGDSN']))
         assert wait_for(lambda: 'too many clients' in proxied.log() or 'remaining connection slots'
-                        in proxied.log(), 10)
+                        in proxied.log(), 30)
         trial.claim_is_refused()
         trial.change_is_quick()
 

@@ -5,7 +5,7 @@ import itertools
 import os
 import threading
 
-from instance import imapsession
+from instance import imapsession, sanitizers, wait_for
 
 # how long mail processes wait for the service before they refuse, seconds
 TIMEOUT = 3
@@ -152,6 +152,8 @@ def run_workers(workers, fault):
     for worker in workers:
         worker.start()
     try:
+        # all have begun
+        wait_for(lambda: all(worker.acknowledged or worker.errors for worker in workers), 30)
         fault()
     finally:
         for worker in workers:
@@ -163,8 +165,9 @@ def run_workers(workers, fault):
 
 
 def resources(server):
-    """The service's memory (kB) and number of descriptors."""
+    """The service's memory (kB) and number of descriptors. Sanitizers keep memory that
+    was freed: nothing is said of it."""
     pid = server.service_pid()
     with open('/proc/%d/status' % pid) as f:
         memory = next(int(line.split()[1]) for line in f if line.startswith('VmRSS:'))
-    return memory, len(os.listdir('/proc/%d/fd' % pid))
+    return 0 if sanitizers() else memory, len(os.listdir('/proc/%d/fd' % pid))
