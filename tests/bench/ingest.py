@@ -21,6 +21,14 @@ import time
 import psycopg2
 
 BOXES = 20
+# a backend that ends takes its time with it
+COPY = r'''
+SELECT pg_backend_pid() AS pid \gset
+\setenv PID :pid
+\! cat /proc/$PID/schedstat
+\copy bench_ingest.record from pstdin
+\! cat /proc/$PID/schedstat
+'''
 # of a hundred: what a team at work does
 MIX = {'read': 30, 'fetch': 22, 'flag': 14, 'append': 10, 'move': 6, 'copy': 2,
        'expunge': 4, 'open': 4, 'claim': 2, 'login': 3, 'logout': 3}
@@ -213,20 +221,24 @@ class Bench:
         return total, spent, answered, cpu, (first, mark)
 
     def copy(self, span):
-        """The same rows by COPY. Returns seconds."""
+        """The same rows by COPY. Returns seconds, and its backend's CPU seconds."""
         rows = os.path.join(self.args.dir, 'bench-rows')
         psql = ['psql', '-qX', '-v', 'ON_ERROR_STOP=1', '-d', self.env['TEAM_PGDSN'], '-c']
         with open(rows, 'wb') as f:
             subprocess.run(psql + [
                 'COPY (SELECT * FROM team.record WHERE seq > %d AND seq <= %d '
                 'ORDER BY seq) TO STDOUT' % span], stdout=f, check=True)
+        script = os.path.join(self.args.dir, 'bench-copy')
+        with open(script, 'w') as f:
+            f.write(COPY)
         start = time.monotonic()
         with open(rows, 'rb') as f:
-            subprocess.run(psql + ['COPY bench_ingest.record FROM STDIN'],
-                           stdin=f, check=True)
+            cpu = subprocess.run(psql[:-1] + ['-At', '-f', script], stdin=f, check=True,
+                                 capture_output=True, text=True).stdout.split('\n')
         spent = time.monotonic() - start
         os.unlink(rows)
-        return spent
+        os.unlink(script)
+        return spent, (int(cpu[1].split()[0]) - int(cpu[0].split()[0])) / 1e9
 
     def copy_table(self):
         """A table like the log's, with this month's and the next partition."""
@@ -239,15 +251,15 @@ class Bench:
 
     def rounds(self):
         results = []
-        print('%-6s %12s %12s %14s %14s %12s %6s' % (
-            'round', 'answered/s', 'shipped/s', 'service us', 'backend us', 'COPY/s', 'load'))
+        print('%-6s %12s %12s %14s %14s %12s %14s %6s' % (
+            'round', 'answered/s', 'shipped/s', 'service us', 'backend us', 'COPY/s', 'COPY us', 'load'))
         for number in range(self.args.rounds):
             total, spent, answered, cpu, span = self.service()
-            copied = self.copy(span)
+            copied, copied_cpu = self.copy(span)
             result = (total / answered, total / spent, 1e6 * cpu[0] / total,
-                      1e6 * cpu[1] / total, total / copied)
+                      1e6 * cpu[1] / total, total / copied, 1e6 * copied_cpu / total)
             results.append(result)
-            print('%-6d %12.0f %12.0f %14.1f %14.1f %12.0f %6.1f' % (
+            print('%-6d %12.0f %12.0f %14.1f %14.1f %12.0f %14.1f %6.1f' % (
                 (number + 1,) + result + (os.getloadavg()[0],)), flush=True)
         return results
 
@@ -265,7 +277,7 @@ def main():
         results = bench.rounds()
     finally:
         bench.query('DROP SCHEMA IF EXISTS bench_ingest CASCADE')
-    print('%-6s %12.0f %12.0f %14.1f %14.1f %12.0f' % (
+    print('%-6s %12.0f %12.0f %14.1f %14.1f %12.0f %14.1f' % (
         ('median',) + tuple(statistics.median(column) for column in zip(*results))))
 
 
