@@ -9,6 +9,8 @@
 
 /* Any value that every committed key takes: it is never looked at. */
 #define ERASED_VALUE "1 -"
+/* Most leaves' texts are shorter. */
+#define LEAF_SIZE 2048
 
 bool team_leaf_key_is_personal(const char *key)
 {
@@ -43,22 +45,22 @@ void team_leaf_record_salt(const unsigned char *group_salt, unsigned int n,
 	memcpy(salt_r, hash.bytes, TEAM_SALT_SIZE);
 }
 
-void team_leaf_field_salt(const unsigned char *salt, const char *key,
+void team_leaf_field_salt(const unsigned char *salt,
+			  const struct team_piece *key,
 			  struct team_hash *field_salt_r)
 {
-	const struct team_piece pieces[] = {
-		{ salt, TEAM_SALT_SIZE }, { key, strlen(key) }
-	};
+	const struct team_piece pieces[] = { { salt, TEAM_SALT_SIZE }, *key };
 
 	team_sha256(pieces, 2, field_salt_r);
 }
 
-void team_leaf_commitment(const struct team_hash *field_salt, const char *key,
-			  const char *value, struct team_hash *hash_r)
+void team_leaf_commitment(const struct team_hash *field_salt,
+			  const struct team_piece *key,
+			  const struct team_piece *value,
+			  struct team_hash *hash_r)
 {
 	const struct team_piece pieces[] = {
-		{ field_salt->bytes, TEAM_HASH_SIZE }, { key, strlen(key) },
-		{ "=", 1 }, { value, strlen(value) }
+		{ field_salt->bytes, TEAM_HASH_SIZE }, *key, { "=", 1 }, *value
 	};
 
 	team_sha256(pieces, 4, hash_r);
@@ -77,7 +79,8 @@ opening_find(const struct team_opening *opening, const char *key)
 }
 
 static int field_commitment(const struct team_opening *opening,
-			    const char *key, const char *value,
+			    const struct team_piece *key,
+			    const struct team_piece *value,
 			    struct team_hash *hash_r, const char **error_r)
 {
 	const struct team_opened_field *field;
@@ -88,7 +91,7 @@ static int field_commitment(const struct team_opening *opening,
 		team_leaf_commitment(&salt, key, value, hash_r);
 		return 0;
 	}
-	field = opening_find(opening, key);
+	field = opening_find(opening, key->data);
 	if (field == NULL) {
 		*error_r = "its salt is missing";
 		return -1;
@@ -100,30 +103,42 @@ static int field_commitment(const struct team_opening *opening,
 	return 0;
 }
 
+static void *xrealloc(void *mem, size_t size)
+{
+	mem = realloc(mem, size);
+	if (mem == NULL)
+		abort();
+	return mem;
+}
+
 static char *leaf_text(const struct team_record *record,
 		       const struct team_opening *opening, size_t *size_r,
 		       const char **error_r)
 {
 	struct team_hash hash;
-	const char *key, *value;
-	size_t i, key_len, value_len, size = 0, used = 0;
-	char *text;
+	const char *key_text, *value_text;
+	size_t i, need, used = 0, alloc = LEAF_SIZE;
+	char *text = xrealloc(NULL, alloc);
 
-	for (i = 0; team_record_field(record, i, &key, &value); i++)
-		size += strlen(key) + strlen(value) + TEAM_HASH_HEX_SIZE + 2;
-	text = malloc(size + 1);
-	if (text == NULL)
-		abort();
-	for (i = 0; team_record_field(record, i, &key, &value); i++) {
-		if (team_key_is(key, "seq"))
+	for (i = 0; team_record_field(record, i, &key_text, &value_text); i++) {
+		const struct team_piece key = { key_text, strlen(key_text) };
+		const struct team_piece value = {
+			value_text, strlen(value_text)
+		};
+
+		if (team_key_is(key_text, "seq"))
 			continue;
+		need = used + key.size + value.size + TEAM_HASH_HEX_SIZE + 2;
+		if (need > alloc) {
+			alloc = need * 2;
+			text = xrealloc(text, alloc);
+		}
 		if (used > 0)
 			text[used++] = '\t';
-		key_len = strlen(key);
-		memcpy(text + used, key, key_len);
-		used += key_len;
-		if (team_leaf_key_is_personal(key)) {
-			if (field_commitment(opening, key, value, &hash,
+		memcpy(text + used, key.data, key.size);
+		used += key.size;
+		if (team_leaf_key_is_personal(key_text)) {
+			if (field_commitment(opening, &key, &value, &hash,
 					     error_r) < 0) {
 				free(text);
 				return NULL;
@@ -135,9 +150,8 @@ static char *leaf_text(const struct team_record *record,
 		} else {
 			/* checked when it was set: nothing to be escaped */
 			text[used++] = '=';
-			value_len = strlen(value);
-			memcpy(text + used, value, value_len);
-			used += value_len;
+			memcpy(text + used, value.data, value.size);
+			used += value.size;
 		}
 	}
 	text[used] = '\0';
@@ -218,10 +232,8 @@ void team_opening_add(struct team_opening *opening, const char *key,
 {
 	struct team_opened_field *field;
 
-	opening->fields = realloc(opening->fields,
+	opening->fields = xrealloc(opening->fields,
 		(opening->fields_count + 1) * sizeof(*opening->fields));
-	if (opening->fields == NULL)
-		abort();
 	field = &opening->fields[opening->fields_count++];
 	field->key = strdup(key);
 	if (field->key == NULL)

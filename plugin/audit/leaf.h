@@ -40,10 +40,14 @@ bool team_leaf_key_is_personal(const char *key);
 /* The salt of the n-th record (from 0) that was journalled together. */
 void team_leaf_record_salt(const unsigned char *group_salt, unsigned int n,
 			   unsigned char *salt_r);
-void team_leaf_field_salt(const unsigned char *salt, const char *key,
+/* Keys and values without their NULs. */
+void team_leaf_field_salt(const unsigned char *salt,
+			  const struct team_piece *key,
 			  struct team_hash *field_salt_r);
-void team_leaf_commitment(const struct team_hash *field_salt, const char *key,
-			  const char *value, struct team_hash *hash_r);
+void team_leaf_commitment(const struct team_hash *field_salt,
+			  const struct team_piece *key,
+			  const struct team_piece *value,
+			  struct team_hash *hash_r);
 
 /* The leaf's hash. Returns 0, or -1 with an error (a constant string) if
    something that's needed is missing. */

@@ -123,14 +123,18 @@ START_TEST(test_erase)
 	memset(&part, 0, sizeof(part));
 	leaf = hash(record, &full);
 	for (i = 0; team_record_field(record, i, &key, &value); i++) {
+		const struct team_piece key_piece = { key, strlen(key) };
+		const struct team_piece value_piece = { value, strlen(value) };
+
 		if (!team_leaf_key_is_personal(key))
 			continue;
-		team_leaf_field_salt(full.salt, key, &salt);
+		team_leaf_field_salt(full.salt, &key_piece, &salt);
 		if (strstr(erased, key) == NULL) {
 			team_opening_add(&part, key, false, &salt);
 			continue;
 		}
-		team_leaf_commitment(&salt, key, value, &commitment);
+		team_leaf_commitment(&salt, &key_piece, &value_piece,
+				     &commitment);
 		team_opening_add(&part, key, true, &commitment);
 	}
 	/* with a value that is said to be erased */
