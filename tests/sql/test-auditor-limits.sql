@@ -3,7 +3,7 @@
 -- Auditors who may see some mailboxes only get nothing about others.
 
 BEGIN;
-SELECT plan(46);
+SELECT plan(48);
 CREATE ROLE tt_all LOGIN IN ROLE team_auditor;
 CREATE ROLE tt_limited LOGIN IN ROLE team_auditor;
 CREATE ROLE tt_below LOGIN IN ROLE team_auditor;
@@ -130,6 +130,14 @@ SET LOCAL ROLE tt_limited;
 SELECT cmp_ok((SELECT count(*) FROM team.audit), '>=', 20::bigint, 'NULL does');
 RESET ROLE;
 SELECT cmp_ok((SELECT count(*) FROM team.audit), '>=', 20::bigint, 'the owner isn''t limited');
+
+-- The same mailboxes searched for: what is in it, what left it, what couldn't
+-- be opened, each once.
+SELECT results_eq(format($$SELECT seq, count(*) FROM team.audit_search('{"mailbox": "%s"}', 1000)
+	WHERE node = 'limits' GROUP BY seq ORDER BY seq$$, m),
+	format($$SELECT seq, count(*) FROM team.audit_all WHERE node = 'limits' AND seq = ANY ('%s')
+	GROUP BY seq ORDER BY seq$$, q), 'search finds what concerns ' || m)
+FROM (VALUES ('L/Open', '{1,5,6,7,8,10,11,13}'), ('L/Secret', '{2,3,5,6,8,9,12}')) v(m, q);
 
 -- Every change waits for its record.
 SELECT results_eq(format('SELECT auditor, mailboxes, changed_by = session_user FROM team.auditor_changes(%s)', :a),
