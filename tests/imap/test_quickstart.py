@@ -20,7 +20,18 @@ ENV_NAMES = ['TEAM_IMAP_PORT', 'TEAM_SUBMISSION_PORT', 'TEAM_PGDSN', 'TEAM_PGDSN
              'TEAM_PG_START', 'TEAM_CHECKPOINTS', 'TEAM_PUBKEY']
 
 
+def prepare(folder):
+    """Only sanitizers need settings that are there from the beginning."""
+    if instance.sanitizers() and not os.path.exists(folder):
+        os.makedirs(folder, mode=0o755)
+        with open(os.path.join(folder, '.dovecot-team-quickstart'), 'w') as f:
+            f.write('sdbox\n')
+        with open(os.path.join(folder, 'local.conf'), 'w') as f:
+            f.write(instance.sanitizer_settings())
+
+
 def quickstart(folder, *args, check=True):
+    prepare(folder)
     result = subprocess.run(
         [QUICKSTART, '--dir', folder, '--no-install',
          '--build-dir', os.environ['TEAM_TEST_BUILD'], *instance.INSTALLED, *args],
