@@ -116,11 +116,17 @@ def environment(**values):
     return 'import_environment {\n%s}\n' % ''.join('  %s = %s\n' % pair for pair in merged.items())
 
 
+def unlimited():
+    """The value of vsz_limit that sets none."""
+    return '0' if is_dovecot_2_3() else 'unlimited'
+
+
 def sanitizer_settings():
     """What such processes need: memory that is only reserved is counted as well."""
     if not sanitizers():
         return ''
-    return environment() + 'default_vsz_limit = 0\nservice team {\n  vsz_limit = 0\n}\n'
+    return environment() + 'default_vsz_limit = %s\nservice team {\n  vsz_limit = %s\n}\n' % (
+        unlimited(), unlimited())
 
 
 class Instance:
