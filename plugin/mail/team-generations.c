@@ -104,19 +104,29 @@ int team_generations_update(struct team_mailbox *tbox,
 	return ret;
 }
 
+/* Is the replica what the colleague's last change but these has left? */
+static bool team_generations_own_is(struct team_mailbox *tbox, uint64_t own)
+{
+	struct team_generations_header hdr;
+	struct team_generations now;
+
+	team_generations_read(tbox, &hdr);
+	return hdr.gens.own == own && team_generations_now(tbox, &now) &&
+		hdr.gens.epoch == now.epoch;
+}
+
 void team_generations_own_change(struct team_transaction *tt, uint64_t own,
 				 unsigned int count)
 {
 	struct mailbox_transaction_context *t = tt->t;
-	struct mail_index *index = t->box->index_pvt;
-	struct team_generations_header hdr;
 
-	/* other sessions may have done something since it began */
-	if (own == 0 || t->itrans_pvt == NULL || mail_index_refresh(index) < 0)
+	if (own == 0 || t->itrans_pvt == NULL)
 		return;
-	team_generations_read(tt->tbox, &hdr);
-	/* otherwise something else came between */
-	if (hdr.gens.epoch == 0 || hdr.gens.own + count != own)
+	/* other sessions may have done something that this process hasn't read
+	   yet; otherwise something else came between */
+	if (!team_generations_own_is(tt->tbox, own - count) &&
+	    (mail_index_refresh(t->box->index_pvt) < 0 ||
+	     !team_generations_own_is(tt->tbox, own - count)))
 		return;
 	mail_index_update_header_ext(t->itrans_pvt,
 		tt->tbox->generations_ext_id,

@@ -152,15 +152,16 @@ static void
 team_keywords_add_private(struct team_mailbox *tbox, struct mail *mail,
 			  ARRAY_TYPE(keyword_indexes) *indexes)
 {
-	ARRAY_TYPE(keyword_indexes) pvt;
 	uint32_t seq = team_mail_pvt_seq(mail);
 	unsigned int pvt_idx, idx;
 
 	if (seq == 0)
 		return;
-	t_array_init(&pvt, 16);
-	mail_index_lookup_keywords(mail->transaction->view_pvt, seq, &pvt);
-	array_foreach_elem(&pvt, pvt_idx) {
+	mail_index_lookup_keywords(mail->transaction->view_pvt, seq,
+				   &tbox->found_keywords);
+	array_foreach_elem(&tbox->found_keywords, pvt_idx) {
+		if (pvt_idx >= array_count(&tbox->pvt_keywords))
+			team_keywords_refresh(tbox);
 		i_assert(pvt_idx < array_count(&tbox->pvt_keywords));
 		idx = *array_idx(&tbox->pvt_keywords, pvt_idx);
 		if (idx != TEAM_KEYWORD_NONE)
@@ -183,12 +184,11 @@ team_mail_get_keyword_indexes(struct mail *_mail)
 	if (_mail->saving || !array_is_created(&data->keyword_indexes))
 		return indexes;
 
-	team_keywords_refresh(tbox);
 	if (array_count(&data->keyword_indexes) > 0)
 		team_keywords_remove_private(tbox, &data->keyword_indexes);
-	if (array_count(&tbox->pvt_keywords) > 0) T_BEGIN {
+	if (_mail->box->index_pvt != NULL &&
+	    array_count(mail_index_get_keywords(_mail->box->index_pvt)) > 0)
 		team_keywords_add_private(tbox, _mail, &data->keyword_indexes);
-	} T_END;
 	return &data->keyword_indexes;
 }
 

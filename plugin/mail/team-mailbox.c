@@ -281,6 +281,7 @@ static void team_mailbox_free(struct mailbox *box)
 	array_free(&tbox->touched_uids);
 	array_free(&tbox->keyword_private);
 	array_free(&tbox->pvt_keywords);
+	array_free(&tbox->found_keywords);
 	tbox->module_ctx.super.free(box);
 }
 
@@ -309,6 +310,7 @@ void team_mailbox_allocated(struct mailbox *box)
 	i_array_init(&tbox->touched_uids, 8);
 	i_array_init(&tbox->keyword_private, 8);
 	i_array_init(&tbox->pvt_keywords, 8);
+	i_array_init(&tbox->found_keywords, 8);
 
 	tbox->own_claim_idx = TEAM_KEYWORD_NONE;
 	v->free = team_mailbox_free;

@@ -34,6 +34,14 @@ struct team_search {
 	bool initialized;
 };
 
+/* NULL if there is nothing to do. */
+static struct team_search *
+team_search_find(struct team_mailbox *tbox, struct mail_search_context *ctx)
+{
+	/* most searches, FETCH's for one, are for numbers of messages */
+	return tbox->searches == 0 ? NULL : TEAM_SEARCH_CONTEXT(ctx);
+}
+
 /* The private keyword's number in the private index, TEAM_KEYWORD_NONE if
    nothing has it. */
 static unsigned int
@@ -194,8 +202,10 @@ team_search_init(struct mailbox_transaction_context *t,
 	team_search_collect(&search, ctx, args->args);
 	if (team_transaction_is(t, "MOVE"))
 		team_search_get(&search)->moving = TRUE;
-	if (search != NULL)
+	if (search != NULL) {
 		MODULE_CONTEXT_SET(ctx, team_storage_module, search);
+		tbox->searches++;
+	}
 	return ctx;
 }
 
@@ -203,13 +213,14 @@ static int team_search_deinit(struct mail_search_context *ctx)
 {
 	struct team_mailbox *tbox =
 		TEAM_BOX_CONTEXT_REQUIRE(ctx->transaction->box);
-	struct team_search *search = TEAM_SEARCH_CONTEXT(ctx);
+	struct team_search *search = team_search_find(tbox, ctx);
 	struct mail_search_args *args = ctx->args;
 	struct team_search_arg *sarg;
 	int ret;
 
 	if (search == NULL)
 		return tbox->module_ctx.super.search_deinit(ctx);
+	tbox->searches--;
 	array_foreach_modifiable(&search->args, sarg)
 		array_free(&sarg->uids);
 	array_free(&search->args);
@@ -243,7 +254,7 @@ static bool team_search_next_update_seq(struct mail_search_context *ctx)
 {
 	struct team_mailbox *tbox =
 		TEAM_BOX_CONTEXT_REQUIRE(ctx->transaction->box);
-	struct team_search *search = TEAM_SEARCH_CONTEXT(ctx);
+	struct team_search *search = team_search_find(tbox, ctx);
 	bool ret;
 
 	team_search_swap(search);
@@ -257,7 +268,7 @@ team_search_next_match_mail(struct mail_search_context *ctx, struct mail *mail)
 {
 	struct team_mailbox *tbox =
 		TEAM_BOX_CONTEXT_REQUIRE(ctx->transaction->box);
-	struct team_search *search = TEAM_SEARCH_CONTEXT(ctx);
+	struct team_search *search = team_search_find(tbox, ctx);
 	int ret;
 
 	team_search_swap(search);
@@ -267,18 +278,12 @@ team_search_next_match_mail(struct mail_search_context *ctx, struct mail *mail)
 }
 
 static bool
-team_search_super_next(struct mail_search_context *ctx, struct mail **mail_r,
+team_search_super_next(struct team_mailbox *tbox, struct team_search *search,
+		       struct mail_search_context *ctx, struct mail **mail_r,
 		       bool *tryagain_r)
 {
-	struct team_mailbox *tbox =
-		TEAM_BOX_CONTEXT_REQUIRE(ctx->transaction->box);
-	struct team_search *search = TEAM_SEARCH_CONTEXT(ctx);
 	bool ret;
 
-	if (search == NULL) {
-		return tbox->module_ctx.super.search_next_nonblock(ctx, mail_r,
-								   tryagain_r);
-	}
 	/* it calls the two above, which then have nothing to do */
 	team_search_swap(search);
 	search->swapped = TRUE;
@@ -294,12 +299,17 @@ team_search_next_nonblock(struct mail_search_context *ctx,
 			  struct mail **mail_r, bool *tryagain_r)
 {
 	struct mailbox_transaction_context *t = ctx->transaction;
-	struct team_search *search = TEAM_SEARCH_CONTEXT(ctx);
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(t->box);
+	struct team_search *search = team_search_find(tbox, ctx);
 
-	while (team_search_super_next(ctx, mail_r, tryagain_r)) {
+	if (search == NULL) {
+		return tbox->module_ctx.super.search_next_nonblock(ctx, mail_r,
+								   tryagain_r);
+	}
+	while (team_search_super_next(tbox, search, ctx, mail_r, tryagain_r)) {
 		/* MOVE never sees the messages that it may not move: then its
 		   answer fits what it did */
-		if (search == NULL || !search->moving ||
+		if (!search->moving ||
 		    !team_transaction_refuses_move(team_transaction_get(t),
 						   *mail_r))
 			return TRUE;

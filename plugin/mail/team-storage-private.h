@@ -148,6 +148,10 @@ struct team_mailbox {
 	/* for each keyword of the private index: the shared index's number, or
 	   TEAM_KEYWORD_NONE for one that isn't private any more */
 	ARRAY_TYPE(keyword_indexes) pvt_keywords;
+	/* those of the message that is being looked at */
+	ARRAY_TYPE(keyword_indexes) found_keywords;
+	/* searches under way that team-search.c has something to do for */
+	unsigned int searches;
 
 	/* what is private is known to PostgreSQL, or on its way there */
 	bool settings_told;
