@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The wall clock gives the records their times. When it is set, the log says
-   so: its times then tell neither what came when nor what time passed. */
+   so: its times then tell neither what came when nor what time passed. And
+   nothing waits longer for it. */
 
 #include "team-common.h"
-#include "ioloop.h"
+#include "array.h"
+#include "ioloop-private.h"
+#include "priorityq.h"
 #include "strnum.h"
+#include "time-util.h"
 #include "team-settings.h"
 #include "journal.h"
 #include "journal-gap.h"
@@ -12,10 +16,11 @@
 #include "service.h"
 
 #include <fcntl.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
-#define CLOCK_CHECK_MSECS 1000
+#define CLOCK_CHECK_SECS 1
 /* NTP lets a clock that is a little wrong go faster or slower, far less than
    this in a second. */
 #define CLOCK_JUMP_USECS 1000000
@@ -30,9 +35,9 @@
 #define CLOCK_NOTE_SIZE (BOOT_ID_SIZE + 1 + 20 + 1)
 
 static struct journal *clock_journal;
-static struct timeout *to_clock;
+static struct io *io_clock;
 static int64_t clock_offset, clock_noted;
-static int clock_fd = -1;
+static int clock_fd = -1, clock_timer_fd = -1;
 static char clock_boot_id[BOOT_ID_SIZE + 1];
 
 static int64_t clock_usecs(clockid_t id)
@@ -140,7 +145,7 @@ static void clock_compare(void)
 
 /* ---- while it runs ---- */
 
-static void clock_check(void *context ATTR_UNUSED)
+static void clock_check(void)
 {
 	int64_t offset = clock_get_offset();
 	int64_t usecs = offset - clock_offset;
@@ -151,6 +156,59 @@ static void clock_check(void *context ATTR_UNUSED)
 	usecs = offset - clock_noted;
 	if (usecs >= CLOCK_NOTE_USECS || usecs <= -CLOCK_NOTE_USECS)
 		clock_note();
+}
+
+/* Timeouts run by the wall clock. The ioloop moves them when that was set back,
+   unless it was between two of its own looks: then they would wait as long as
+   the clock was set back by. */
+static void clock_mend_timeouts(void)
+{
+	struct priorityq *queue = current_ioloop->timeouts;
+	struct priorityq_item *const *items = priorityq_items(queue);
+	unsigned int i, count = priorityq_count(queue);
+	ARRAY(struct timeout *) late;
+	struct timeout *to;
+	struct timeval now;
+
+	t_array_init(&late, 8);
+	i_gettimeofday(&now);
+	for (i = 0; i < count; i++) {
+		to = (struct timeout *)items[i];
+		if (!to->one_shot &&
+		    timeval_diff_msecs(&to->next_run, &now) >
+		    (long long)to->msecs + CLOCK_CHECK_SECS * 1000)
+			array_push_back(&late, &to);
+	}
+	array_foreach_elem(&late, to)
+		timeout_reset(to);
+}
+
+static void clock_look(void *context ATTR_UNUSED)
+{
+	uint64_t times;
+
+	if (read(clock_timer_fd, &times, sizeof(times)) < 0 && errno != EAGAIN)
+		i_fatal("read(timerfd) failed: %m");
+	clock_check();
+	T_BEGIN {
+		clock_mend_timeouts();
+	} T_END;
+}
+
+/* By a clock that nobody can set. */
+static void clock_begin_looking(void)
+{
+	const struct timespec interval = { .tv_sec = CLOCK_CHECK_SECS };
+	const struct itimerspec timer = {
+		.it_interval = interval, .it_value = interval
+	};
+
+	clock_timer_fd = timerfd_create(CLOCK_MONOTONIC,
+					TFD_NONBLOCK | TFD_CLOEXEC);
+	if (clock_timer_fd < 0 ||
+	    timerfd_settime(clock_timer_fd, 0, &timer, NULL) < 0)
+		i_fatal("timerfd failed: %m");
+	io_clock = io_add(clock_timer_fd, IO_READ, clock_look, NULL);
 }
 
 void clock_init(const struct team_service *service)
@@ -166,11 +224,12 @@ void clock_init(const struct team_service *service)
 		i_error("open(%s) failed: %m", path);
 	clock_compare();
 	clock_note();
-	to_clock = timeout_add(CLOCK_CHECK_MSECS, clock_check, NULL);
+	clock_begin_looking();
 }
 
 void clock_deinit(void)
 {
-	timeout_remove(&to_clock);
+	io_remove(&io_clock);
+	i_close_fd(&clock_timer_fd);
 	i_close_fd(&clock_fd);
 }
