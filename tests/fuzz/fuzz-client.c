@@ -17,6 +17,7 @@
 #include "fuzz.h"
 
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 
 static struct ioloop *fuzz_ioloop;
 static const uint8_t *fuzz_data;
@@ -95,6 +96,12 @@ int team_client_io_pump(struct team_client_io *io,
 	} T_END;
 	(void)i_stream_read(io->input);
 	return 1;
+}
+
+/* A spool: it is written only. */
+int team_client_io_take_fd(struct team_client_io *io ATTR_UNUSED)
+{
+	return memfd_create("spool", MFD_CLOEXEC);
 }
 
 char *team_client_io_next_line(struct team_client_io *io)
