@@ -21,11 +21,15 @@ def pytest_configure(config):
     config.addinivalue_line('markers', 'without_sanitizers: libfaketime waits for them, and they for it')
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Left out, not skipped: what is skipped counts as failed."""
+    """Left out, not skipped: what is skipped counts as failed. A file's tests run
+    one after the other."""
     left_out = [marker for marker, out in (('long', 'TEAM_TEST_LONG' not in os.environ),
                                            ('without_sanitizers', bool(instance.sanitizers()))) if out]
     items[:] = [item for item in items if not any(map(item.get_closest_marker, left_out))]
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.fspath.purebasename))
 
 
 @pytest.fixture(scope='session')

@@ -106,7 +106,10 @@ class Run:
         self.server.set_plan(points.OFF)
         # what stands in the spool is sent after the answer
         if deed in self.sessions and case.who == 'mail' and carried_out and \
-           hasattr(session, 'pid') and not os.path.exists('/proc/%d' % session.pid):
+           hasattr(session, 'pid') and instance.wait_for(
+                   lambda: not os.path.exists('/proc/%d' % session.pid),
+                   # until it has died of that, on a busy machine
+                   0 if case.what == 'fail' else 2):
             del self.sessions[deed]
             self.server.remove_stale_locks()
         self.results.append(Result(deed, case, item, answer, carried_out))
