@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """PostgreSQL's primary dies and its standby takes over, found by a connection
-string of two hosts: nothing acknowledged is lost, nobody holds a claim twice."""
+string of two hosts: nothing acknowledged is lost, nobody holds a claim twice; and
+where the standby lacked the last commits, private indexes follow it."""
 import os
 import shlex
 import signal
@@ -10,11 +11,12 @@ import pytest
 
 import instance
 from instance import wait_for
+from test_restore import lose_what_was_shipped
 from work import TIMEOUT, Worker, mailbox, run_workers
 
 
 class Mirrored(instance.Instance):
-    """An instance with a standby that the primary waits for."""
+    """An instance with a standby."""
 
     def settings(self, text):
         self.sockets = os.path.join(self.dir, 'run', 'standby')
@@ -50,15 +52,32 @@ class Mirrored(instance.Instance):
         with open(os.path.join(self.standby, 'postgresql.auto.conf'), 'a') as f:
             f.write("unix_socket_directories = '%s'\nexternal_pid_file = '%s/pid'\n" % (
                 self.sockets, self.sockets))
+        self.start_standby()
+
+    def start_standby(self):
         self.control(self.standby, '-l %s/log start' % self.standby)
+
+    def wait_for_standby(self):
+        """The primary answers when the standby has it."""
         with open(os.path.join(self.primary, 'postgresql.auto.conf'), 'a') as f:
             f.write("synchronous_standby_names = '*'\n")
         self.control(self.primary, 'reload')
 
+    def at_standby(self, dsn):
+        return dsn.replace(self.dir + '/run/postgresql', self.sockets)
+
+    def stop_standby(self):
+        """It has what there is by now, and nothing of what follows."""
+        (now,), = self.query('SELECT pg_current_wal_lsn()')
+        self.env['STANDBY'] = self.at_standby(self.env['TEAM_PGDSN'])
+        assert wait_for(lambda: self.query('SELECT pg_last_wal_replay_lsn() >= %s', (now,),
+                                           who='STANDBY') == [(True,)], 20)
+        self.control(self.standby, '-m fast stop')
+
     def promote(self):
         self.control(self.standby, 'promote')
         for name in ('TEAM_PGDSN', 'TEAM_PGDSN_AUDITOR'):
-            self.env[name] = self.env[name].replace(self.dir + '/run/postgresql', self.sockets)
+            self.env[name] = self.at_standby(self.env[name])
 
     def stop(self):
         super().stop()
@@ -79,6 +98,7 @@ def mirrored():
 
 def test_failover(mirrored):
     server = mirrored
+    server.wait_for_standby()
     box, uids = mailbox(server, 5)
     alice, bob = server.login('alice'), server.login('bob')
     for session in (alice, bob):
@@ -110,3 +130,11 @@ def test_failover(mirrored):
     assert gaps <= {"PostgreSQL couldn't be reached"}, gaps
     verified = server.doveadm('team', 'audit', 'verify', check=False)
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_promoted_without_the_last_commits(mirrored):
+    def fail_over():
+        mirrored.stop_postgresql(signal.SIGKILL)
+        mirrored.start_standby()
+        mirrored.promote()
+    lose_what_was_shipped(mirrored, mirrored.stop_standby, fail_over)

@@ -26,16 +26,18 @@ def add_seen(server, uids):
     server.doveadm('flags', 'add', '-u', 'alice', '\\Seen', 'mailbox', 'Team/INBOX', 'uid', uids)
 
 
+def backup_of(server):
+    return os.path.join(server.dir, 'backup')
+
+
 def dump(server):
-    backup = os.path.join(server.dir, 'backup')
-    run(postgresql('pg_dump'), '-Fc', '-f', backup, '-d', server.env['TEAM_PGDSN'])
-    return backup
+    run(postgresql('pg_dump'), '-Fc', '-f', backup_of(server), '-d', server.env['TEAM_PGDSN'])
 
 
-def restore(server, backup):
+def restore(server):
     database = server.env['TEAM_PGDSN']
     run('psql', '-q', '-d', database, '-c', 'DROP SCHEMA team CASCADE')
-    run(postgresql('pg_restore'), '-d', database, backup)
+    run(postgresql('pg_restore'), '-d', database, backup_of(server))
 
 
 def seen(server):
@@ -57,12 +59,12 @@ def test_older_backup(server):
     uids.close()
     add_seen(server, '%d:%d' % (last - 3, last - 2))
     assert server.all_shipped()
-    backup = dump(server)
+    dump(server)
 
     add_seen(server, '%d:%d' % (last - 1, last))
     assert server.all_shipped()
     flags, records = seen(server), server.audit()
-    restore(server, backup)
+    restore(server)
     assert seen(server) != flags
 
     # the next record shows what is missing
@@ -89,16 +91,17 @@ def verified(server):
     return result.returncode, result.stdout
 
 
-def test_backup_from_before_the_journal(own):
-    """What is lost, is lost for all: private indexes show what PostgreSQL has, and
-    the log says what is missing."""
+def lose_what_was_shipped(own, keep_state, set_back):
+    """The database is set back to the state that was kept, when the journal has
+    nothing any more of what was recorded since: what is lost, is lost for all.
+    Private indexes show what PostgreSQL has, and the log says what is missing."""
     box, uids = mailbox(own, 3)
     own.login('u1').logout()
     alice = own.login('alice')
     alice.select(box)
     store(alice, uids[0], '+FLAGS', '\\Seen')
     assert own.all_shipped()
-    backup = dump(own)
+    keep_state()
 
     store(alice, uids[1], '+FLAGS', '\\Flagged')
     before, = glob.glob(os.path.join(own.dir, 'journal', '*.journal'))
@@ -109,7 +112,7 @@ def test_backup_from_before_the_journal(own):
     assert wait_for(lambda: not os.path.exists(before), 20)
     assert wait_for(lambda: verified(own)[0] == 0, 20), verified(own)
     alice.close()
-    restore(own, backup)
+    set_back()
     assert own.all_shipped()
 
     # others go on: revisions reach what they were
@@ -127,6 +130,10 @@ def test_backup_from_before_the_journal(own):
     assert int(gap['detail']['first']) <= int(gap['detail']['last'])
     assert wait_for(lambda: verified(own)[0] == 2 and 'was set back' in verified(own)[1], 20), \
         verified(own)
+
+
+def test_backup_from_before_the_journal(own):
+    lose_what_was_shipped(own, lambda: dump(own), lambda: restore(own))
 
 
 def test_journal_lost_and_key_kept(own):
