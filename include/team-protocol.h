@@ -88,6 +88,9 @@
          changed after <cursor>, on this node or another. Changes that the
          colleague's sessions had begun before are waited for: whatever their
          private index has that the answer lacks was begun later.
+     D <id> refill
+         all is told of, not only what was changed: what the replica has of
+         other flags is not in force
      D <id> claims all|changed <claims>
          what to send the next time, and whether the following are all claims
          in the mailbox or what became of those that were changed

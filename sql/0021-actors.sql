@@ -44,6 +44,36 @@ $$;
 COMMENT ON FUNCTION team.tell_again IS
 	'A change of private flags may have been made in a node''s index, and is not in force: all have to fetch these flags';
 
+CREATE TABLE team.refill (
+	mailbox_id int NOT NULL REFERENCES team.mailbox,
+	colleague_id int NOT NULL REFERENCES team.colleague,
+	rev bigint NOT NULL,
+	PRIMARY KEY (mailbox_id, colleague_id)
+);
+COMMENT ON TABLE team.refill IS
+	'Nodes'' indexes that may have private flags which are not in force, of messages and names that nobody knows: whoever has not fetched the colleague''s flags since rev has to fetch all';
+COMMENT ON COLUMN team.refill.rev IS 'mailbox.rev of that moment';
+
+CREATE FUNCTION team.refill(p_mailbox_id int, p_colleague_id int) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	v_rev bigint;
+BEGIN
+	UPDATE team.mailbox m SET rev = m.rev + 1
+		WHERE m.id = p_mailbox_id RETURNING m.rev INTO v_rev;
+	INSERT INTO team.refill (mailbox_id, colleague_id, rev)
+		VALUES (p_mailbox_id, p_colleague_id, v_rev)
+	ON CONFLICT (mailbox_id, colleague_id) DO UPDATE
+		SET rev = excluded.rev;
+	PERFORM team.mailbox_changed(0, p_mailbox_id, 'flags ' || c.name)
+		FROM team.colleague c WHERE c.id = p_colleague_id;
+END
+$$;
+COMMENT ON FUNCTION team.refill(int, int) IS
+	'Whatever nodes'' indexes have of the colleague''s flags may be wrong: all have to be fetched';
+REVOKE EXECUTE ON FUNCTION team.refill(int, int) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION team.append_records(
 	p_node int, p_first bigint, p_skip int, p_words text[],
 	p_colleagues int[], p_users int[], p_sessions int[], p_services int[],
@@ -223,6 +253,14 @@ BEGIN
 			v_owners[p_context[i]] IS NOT NULL AND
 			coalesce(p_private_added[i], p_private_removed[i],
 				 p_private[i]) IS NOT NULL;
+	-- new messages have no UIDs before they are there
+	PERFORM team.refill(v_boxes[p_box[i]], v_owners[p_context[i]])
+		FROM generate_series(p_skip + 1, v_count) i
+		WHERE p_words[p_action[i]] = 'gap' AND
+			coalesce(p_uid[i], p_uids[i]) IS NULL AND
+			p_words[p_detail[i]]::jsonb ? 'unresolved' AND
+			v_boxes[p_box[i]] IS NOT NULL AND
+			v_owners[p_context[i]] IS NOT NULL;
 END
 $$;
 COMMENT ON FUNCTION team.append_records IS

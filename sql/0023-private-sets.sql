@@ -224,24 +224,34 @@ RETURNS TABLE (flag text, first_uid bigint, last_uid bigint, uids text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off
 AS $$
-	WITH box AS (
+	WITH known AS (
 		SELECT m.id, (SELECT c.id FROM team.colleague c
 			      WHERE c.name = team.short(p_colleague)) AS colleague
 		FROM team.mailbox m
 		WHERE m.guid = p_guid AND m.uidvalidity = p_uidvalidity
+	), box AS (
+		SELECT k.id, k.colleague, p_cursor > 0 AND
+			EXISTS (SELECT FROM team.refill r
+				WHERE r.mailbox_id = k.id AND
+					r.colleague_id = k.colleague AND
+					r.rev > p_cursor) AS refill
+		FROM known k
 	), changed AS (
+		SELECT '' AS flag, 0 AS block, '{}'::int8multirange AS uids
+		FROM box WHERE box.refill
+		UNION ALL
 		SELECT f.flag, f.block, f.uids
 		FROM box
 		JOIN team.flag f ON f.mailbox_id = box.id AND
 			f.colleague_id = box.colleague
-		WHERE p_cursor <= 0 OR
+		WHERE p_cursor <= 0 OR box.refill OR
 			CASE WHEN f.node = p_node THEN f.other_rev ELSE f.rev END
 				> p_cursor
 		UNION ALL
 		SELECT s.name, s.block, s.uids
 		FROM box
 		JOIN team.flag_start s ON s.mailbox_id = box.id
-		WHERE (p_cursor <= 0 OR s.rev > p_cursor) AND
+		WHERE (p_cursor <= 0 OR box.refill OR s.rev > p_cursor) AND
 			NOT EXISTS (SELECT FROM team.flag f
 				WHERE f.mailbox_id = box.id AND
 					f.block = s.block AND
@@ -253,6 +263,8 @@ AS $$
 	FROM changed c
 	ORDER BY c.flag, c.block
 $$;
+COMMENT ON FUNCTION team.sync_flags(int, text, bigint, text, bigint) IS
+	'The colleague''s flags in blocks that other nodes than p_node changed after the cursor; with cursor 0 all. Between first_uid and last_uid exactly the messages in uids have the flag. All, too, behind a row without a flag: then what the caller has of others is not in force';
 
 CREATE OR REPLACE FUNCTION team.flags(p_colleague text, p_mailbox text)
 RETURNS TABLE (colleague text, mailbox text, guid text, uidvalidity bigint,

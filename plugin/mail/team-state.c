@@ -110,7 +110,11 @@ team_state_parse(struct team_mailbox *tbox, struct team_state *state,
 		else if (strcmp(data[0], "unclaimed") == 0 && data[1] != NULL)
 			ret = imap_seq_set_nostar_parse(data[1],
 							&claims.unclaimed);
-		else if (strcmp(data[0], "lost") == 0)
+		else if (strcmp(data[0], "refill") == 0) {
+			/* the answer has all, as if it had been asked for */
+			state->cursor = 0;
+			state->current = FALSE;
+		} else if (strcmp(data[0], "lost") == 0)
 			tbox->lost = TRUE;
 		if (ret < 0)
 			return -1;

@@ -202,10 +202,15 @@ sync_mailbox_answer(const struct pg_answer *answer, void *context)
 static void sync_send_flag(struct state_request *sreq, const PGresult *result,
 			   int row)
 {
+	static const char *const refill[] = { "refill", NULL };
 	struct team_uidset set;
 	const char *error;
 	char *text;
 
+	if (*PQgetvalue(result, row, 0) == '\0') {
+		client_send_data(sreq->client, sreq->id, refill);
+		return;
+	}
 	if (team_uidset_parse_multirange(PQgetvalue(result, row, 3), &set,
 					 &error) < 0) {
 		sync_failed(sreq, PG_ACTION_RETRY, "team.sync_flags returned "

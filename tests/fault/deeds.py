@@ -93,6 +93,10 @@ class Deed:
         """The keys of the items for which the mailboxes show it."""
         raise NotImplementedError
 
+    def with_flags(self):
+        """The mailbox to which it brings private flags of alice's, or None."""
+        return None
+
     def elsewhere(self):
         """The keys of the items that were acknowledged, but had to go to a mailbox
         that isn't the team's."""
@@ -130,6 +134,9 @@ class Flag(Deed):
         self.half = shared ^ set(self.message_ids(self.box, 'FLAGGED'))
         return shared
 
+    def with_flags(self):
+        return self.box
+
 
 class Append(Deed):
     action = 'append'
@@ -141,6 +148,9 @@ class Append(Deed):
 
     def happened(self):
         return self.message_ids(self.box)
+
+    def with_flags(self):
+        return self.box
 
 
 class Deliver(Deed):
@@ -174,24 +184,33 @@ class Deliver(Deed):
         return self.message_ids('INBOX')
 
 
-class Copy(Deed):
+class Taken(Deed):
+    """Messages that alice has read go to another folder."""
+
+    def prepare(self, items):
+        with self.session() as session:
+            session.command('UID STORE %d:%d +FLAGS (\\Seen)' % (items[0].uid, items[-1].uid))
+            session.logout()
+
+    def happened(self):
+        return self.message_ids(self.dest)
+
+    def with_flags(self):
+        return self.dest
+
+
+class Copy(Taken):
     action = 'copy'
 
     def command(self, item):
         return 'UID COPY %d %s' % (item.uid, self.dest)
 
-    def happened(self):
-        return self.message_ids(self.dest)
 
-
-class Move(Deed):
+class Move(Taken):
     action = 'move'
 
     def command(self, item):
         return 'UID MOVE %d %s' % (item.uid, self.dest)
-
-    def happened(self):
-        return self.message_ids(self.dest)
 
 
 class Expunge(Deed):

@@ -110,9 +110,14 @@ def test_postgresql_is_away(server):
     time.sleep(1.2)
     server.start_postgresql()
     assert server.all_shipped(40)
-    # a process that an earlier test killed may be given up meanwhile
-    gap, = [row for row in gaps(server) if row['seq'] not in before and
-            row['detail'].get('reason') == "PostgreSQL couldn't be reached"]
+
+    def found():
+        # a process that an earlier test killed may be given up meanwhile
+        return [row for row in gaps(server) if row['seq'] not in before and
+                row['detail'].get('reason') == "PostgreSQL couldn't be reached"]
+    # it is written when PostgreSQL is back: behind what waited
+    assert wait_for(found, 20)
+    gap, = found()
     assert gap['detail']['from'] < gap['detail']['to']
     assert int(gap['detail']['waiting']) >= 2
     assert gap['outcome'] == 'failed'

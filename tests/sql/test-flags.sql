@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- Private flags: blocks, copies, moves, expunges, and what a node fetches.
 BEGIN;
-SELECT plan(54);
+SELECT plan(58);
 
 CREATE TEMP TABLE n AS SELECT tt.node('fl1') AS a, tt.node('fl2') AS b,
 	tt.node('fl3') AS c;
@@ -231,6 +231,20 @@ SELECT is((SELECT pg_temp.sync(-1, 'alice', 'Kw2', rev) FROM r),
 	'but they have to be fetched');
 SELECT is((SELECT pg_temp.sync(-1, 'bob', 'Kw2', rev) FROM r), NULL,
 	'by that colleague');
+
+-- What was saved has no numbers that anybody knows.
+CREATE TEMP TABLE r2 AS SELECT tt.rev('Kw2') AS rev;
+SELECT tt.send(a, tt.rec('gap', 'alice', 'Kw2', NULL,
+	'{"outcome": "failed", "d.unresolved": "append"}')) FROM n;
+SELECT is((SELECT pg_temp.sync(-1, 'alice', 'Kw2', rev) FROM r2),
+	' 1 1023 {}; MY-word 1 1023 {[1,3)}; \Seen 1 1023 {}',
+	'all flags have to be fetched, others are not in force');
+SELECT is(pg_temp.sync(-1, 'alice', 'Kw2', tt.rev('Kw2')), NULL, 'once');
+SELECT is((SELECT pg_temp.sync(-1, 'bob', 'Kw2', rev) FROM r2), NULL,
+	'by nobody else');
+SELECT is(pg_temp.sync(-1, 'alice', 'Kw2', 0),
+	'MY-word 1 1023 {[1,3)}; \Seen 1 1023 {}',
+	'who fetches all anyway needn''t be told');
 
 SELECT * FROM finish();
 ROLLBACK;
