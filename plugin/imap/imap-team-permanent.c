@@ -7,6 +7,8 @@
 #include "str.h"
 #include "imap-util.h"
 #include "mail-storage.h"
+#include "imap-commands.h"
+#include "imap-sync-private.h"
 #include "imap-team-plugin.h"
 
 static void
@@ -45,4 +47,19 @@ void imap_team_send_permanent(struct client *client, bool selected)
 		array_append_zero(&names);
 		imap_team_send_permanent_line(client, &status, &names);
 	}
+}
+
+static int imap_team_sync_notify_more(struct imap_sync_context *ctx)
+{
+	struct imap_team_client *tc = IMAP_TEAM_CONTEXT_REQUIRE(ctx->client);
+
+	if (tc->active) T_BEGIN {
+		imap_team_send_permanent(ctx->client, FALSE);
+	} T_END;
+	return tc->module_ctx.super.sync_notify_more(ctx);
+}
+
+void imap_team_permanent_hooks(struct client *client)
+{
+	client->v.sync_notify_more = imap_team_sync_notify_more;
 }

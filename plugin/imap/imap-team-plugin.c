@@ -270,6 +270,7 @@ static void imap_team_client_created(struct client **_client)
 		client->v.init = imap_team_client_init;
 		client->v.destroy = imap_team_client_destroy;
 		client->v.send_tagline = imap_team_send_tagline;
+		imap_team_permanent_hooks(client);
 		imap_team_hibernate_hooks(client);
 		MODULE_CONTEXT_SET(client, imap_team_module, tc);
 	}

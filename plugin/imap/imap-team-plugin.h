@@ -57,6 +57,8 @@ bool imap_team_outcome_take(struct client_command_context *cmd,
 /* Corrects PERMANENTFLAGS if Dovecot has told of the mailbox's keywords, because
    it was selected or because there are new ones. */
 void imap_team_send_permanent(struct client *client, bool selected);
+/* The same where keywords come up without a command, in IDLE. */
+void imap_team_permanent_hooks(struct client *client);
 
 /* imap-team-hibernate.c */
 void imap_team_hibernate_hooks(struct client *client);

@@ -101,24 +101,34 @@ team_get_status(struct mailbox *box, enum mailbox_status_items items,
 	return 0;
 }
 
+static bool
+team_keyword_is_permanent(struct team_mailbox *tbox, unsigned int idx,
+			  const char *name, const struct mailbox_status *status)
+{
+	if (team_keyword_index_is_private(tbox, idx))
+		return (status->permanent_flags & MAIL_SEEN) != 0;
+	/* who holds a message is shown, nobody sets it */
+	return status->permanent_keywords &&
+		(!team_keyword_is_managed(tbox->tuser, name) ||
+		 team_keyword_is_claim(tbox->tuser, name));
+}
+
 bool team_mailbox_permanent_keywords(struct mailbox *box,
 				     const struct mailbox_status *status,
 				     ARRAY_TYPE(const_string) *names_r)
 {
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
 	const ARRAY_TYPE(keywords) *names = mail_index_get_keywords(box->index);
-	bool private = (status->permanent_flags & MAIL_SEEN) != 0;
 	unsigned int i;
 
-	if (status->permanent_keywords == private)
-		return FALSE;
 	for (i = 0; i < array_count(names); i++) {
 		const char *name = array_idx_elem(names, i);
 
-		if (team_keyword_index_is_private(tbox, i) == private)
+		if (team_keyword_is_permanent(tbox, i, name, status))
 			array_push_back(names_r, &name);
 	}
-	return status->permanent_keywords || array_count(names_r) > 0;
+	return array_count(names_r) !=
+		(status->permanent_keywords ? array_count(names) : 0);
 }
 
 /* D7: a public namespace gives new messages of a private index the shared

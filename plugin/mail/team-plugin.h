@@ -108,9 +108,9 @@ void team_mailbox_add_fields(struct mailbox *box, bool source,
 			     ARRAY_TYPE(const_string) *fields);
 /* TRUE if the mailbox belongs to a team namespace. */
 bool team_mailbox_is_team(struct mailbox *box);
-/* The keywords that the user can change for good in an opened team mailbox, if
-   these are neither all nor none of those in use. status is what the mailbox
-   says of its permanent flags. */
+/* Gives the keywords that the user can change for good in an opened team
+   mailbox. status is what the mailbox says of its permanent flags. Returns TRUE
+   if that isn't what Dovecot makes of it, all or none of those in use. */
 bool team_mailbox_permanent_keywords(struct mailbox *box,
 				     const struct mailbox_status *status,
 				     ARRAY_TYPE(const_string) *names_r);

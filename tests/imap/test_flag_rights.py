@@ -67,6 +67,32 @@ def test_keywords_that_stay(server, box):
     assert 'common' in writes and not writes & {SEEN, '\\Flagged', 'my-note'}
 
 
+def test_who_holds_a_message_is_no_flag_to_set(server, box):
+    """claimed-<name> is in FLAGS since it shows who holds a message, and not among
+    what a colleague can set; the keyword that claims is."""
+    bob, carol = box.people('bob', 'carol')
+    carol.idle()
+    alice = box.login('alice')
+    told = store(alice, box.uids[0], '+FLAGS', 'claimed common')
+    assert {'claimed', 'common', '\\*'} <= permanent(told)
+    assert 'claimed-alice' not in permanent(told)
+    # in IDLE at once: Dovecot lists all, what is true comes after it
+    for wrong in (True, False):
+        assert carol.idle_until(lambda line: b'PERMANENTFLAGS' in line and
+                                (b'claimed-alice' in line) == wrong, 10), wrong
+    carol.done()
+    for session in (alice, bob, box.login('dave', select=False)):
+        answer = session.select(box.name)
+        assert {'claimed', 'common', '\\*'} <= permanent(answer)
+        assert 'claimed-alice' not in permanent(answer)
+        assert any(line.startswith(b'* FLAGS') and b'claimed-alice' in line
+                   for line in answer.untagged)
+    # it is told the truth who tries, and nobody's claim changes
+    answer = store(bob, box.uids[1], '+FLAGS', 'claimed-alice claimed-zoe')
+    assert not permanent(answer) or not any('claimed-' in name for name in permanent(answer))
+    assert refreshed(bob, box.uids[1]) == set()
+
+
 def test_without_write_seen_nothing_changes(server, box):
     set_rights(server, box, 'dave', 'lookup', 'read')
     dave = box.login('dave', select=False)
