@@ -13,6 +13,11 @@ from instance import lose_index, open_below, wait_for
 from test_private_flags import copied_uid, flags_of, private_folders, store
 
 SEEN, FLAGGED = '\\Seen', '\\Flagged'
+# the fixture's own parameter, so that no second instance is started
+ONLY_SDBOX = pytest.mark.parametrize(
+    'server', [name for name in STORAGES if name == 'sdbox'] or ['sdbox'], indirect=True)
+# a session that ends asks for so many at once
+TOLD_AT_ONCE = 32768
 
 
 @pytest.fixture(scope='module', params=STORAGES)
@@ -143,13 +148,12 @@ def test_claims(server, box):
     assert not answer.ok and 'claimed by alice' in answer.text
 
 
+# mdbox puts mail back where it was saved first; Maildir keeps GUIDs of copies in
+# the list of UIDs only
+@ONLY_SDBOX
 def test_moved_messages(server, box, request):
     """Flags that came along with a move are found as well, also of colleagues
     who have never opened the folder."""
-    if server.storage != 'sdbox':
-        # mdbox puts mail back where it was saved first; Maildir keeps GUIDs of
-        # copies in the list of UIDs only
-        return
     other = Box(server)
     request.addfinalizer(other.close)
     box.sessions += other.sessions
@@ -195,3 +199,29 @@ def test_opening_does_no_work_otherwise(server, box):
     alice.command('EXPUNGE')
     end_sessions(box)
     assert server.query(guids, (box.name,), who) == [(0,)]
+
+
+@ONLY_SDBOX
+def test_more_than_are_told_at_once(server, box):
+    box.fill(124)
+    alice = box.login('alice')
+    store(alice, '%d:*' % box.uids[1], '+FLAGS.SILENT', SEEN)
+    count = len(box.uids)
+    while count < TOLD_AT_ONCE:
+        # flags come along
+        alice.command('COPY 1:* %s' % box.name, timeout=120)
+        alice.command('NOOP', timeout=120)
+        count *= 2
+    seen = alice.search('SEEN')
+    assert count > len(seen) > TOLD_AT_ONCE
+    told = "SELECT g.uid FROM team.message_guid g JOIN team.mailbox m ON m.id = g.mailbox_id " \
+        "WHERE m.name = %s ORDER BY g.uid"
+    for change in ('+FLAGS', '-FLAGS') * 30:
+        # what a slow machine has no time for comes with the next change
+        store(alice, box.uids[1], change, FLAGGED)
+        end_sessions(box)
+        uids = [uid for uid, in server.query(told, (box.name,), 'TEAM_PGDSN')]
+        if uids == seen:
+            break
+        alice = box.login('alice')
+    assert uids == seen
