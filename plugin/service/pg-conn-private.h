@@ -78,6 +78,8 @@ int pg_conn_setup_result(struct pg_conn *conn, PGresult *result,
 
 /* Something may be sent. */
 void pg_conn_output(struct pg_conn *conn);
+/* What couldn't be sent before may be sent now. */
+void pg_conn_output_more(struct pg_conn *conn);
 /* There is something to read. */
 void pg_conn_input(struct pg_conn *conn);
 /* The connection, or the attempt to make one, failed: tries again later.

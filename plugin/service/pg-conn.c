@@ -46,12 +46,21 @@ void pg_conn_output(struct pg_conn *conn)
 	if (ret > 0) {
 		if (conn->io_write == NULL) {
 			conn->io_write = io_add(conn->fd, IO_WRITE,
-						pg_conn_output, conn);
+						pg_conn_output_more, conn);
 		}
 	} else {
 		/* errors show when reading */
 		io_remove(&conn->io_write);
 	}
+}
+
+void pg_conn_output_more(struct pg_conn *conn)
+{
+	if (conn->io_write == NULL)
+		return;
+	pg_conn_output(conn);
+	if (pg_conn_is_flushed(conn) && conn->callbacks.flushed != NULL)
+		conn->callbacks.flushed(conn->context);
 }
 
 /* ---- connecting ---- */
@@ -288,6 +297,11 @@ void pg_conn_deinit(struct pg_conn **_conn)
 bool pg_conn_is_ready(const struct pg_conn *conn)
 {
 	return conn->state == PG_STATE_READY;
+}
+
+bool pg_conn_is_flushed(const struct pg_conn *conn)
+{
+	return conn->state == PG_STATE_READY && conn->io_write == NULL;
 }
 
 bool pg_conn_is_hopeful(const struct pg_conn *conn)

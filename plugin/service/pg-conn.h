@@ -35,6 +35,8 @@ struct pg_conn_callbacks {
 	void (*ready)(void *context, int node_id, int64_t hwm);
 	/* It is gone; requests have been answered with errors. */
 	void (*lost)(void *context);
+	/* All that couldn't be sent at once has been. */
+	void (*flushed)(void *context);
 	/* A notification came. */
 	void (*notified)(void *context, const char *payload);
 };
@@ -75,6 +77,8 @@ void pg_conn_request_binary(struct pg_conn *conn, const char *statement,
 			    pg_callback_t *callback, void *context);
 
 bool pg_conn_is_ready(const struct pg_conn *conn);
+/* Is it ready, and all that was requested sent? */
+bool pg_conn_is_flushed(const struct pg_conn *conn);
 /* Is there any use in sending a request: ready, or just about to be? */
 bool pg_conn_is_hopeful(const struct pg_conn *conn);
 /* Drops the connection and makes a new one. */

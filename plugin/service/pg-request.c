@@ -311,7 +311,7 @@ void pg_conn_input(struct pg_conn *conn)
 	    PQstatus(conn->pg) == CONNECTION_BAD) T_BEGIN {
 		pg_conn_failed(conn, pg_error_text(PQerrorMessage(conn->pg)));
 	} T_END; else
-		pg_conn_output(conn);
+		pg_conn_output_more(conn);
 }
 
 /* ---- results ---- */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Batches: reading, sending, and what PostgreSQL says to them. The next one is
-   made ready while PostgreSQL works on the one before. */
+   made ready, and a full one sent, while PostgreSQL works on the one before:
+   it has nothing to wait for then. Each is a transaction of its own, and takes
+   nothing if the one before it didn't. */
 
 #include "team-common.h"
 #include "array.h"
@@ -50,13 +52,14 @@ static void shipper_batch_clear(struct shipper_batch *batch)
 	record_batch_clear(batch->ready);
 	batch->size = 0;
 	batch->done = batch->sent = 0;
-	batch->odd = FALSE;
+	batch->odd = batch->in_flight = FALSE;
 }
 
 void shipper_drop_batches(struct shipper *shipper)
 {
 	shipper_batch_clear(shipper->batch);
 	shipper_batch_clear(shipper->next_batch);
+	i_free(shipper->refusal);
 }
 
 /* ---- reading ---- */
@@ -133,6 +136,13 @@ shipper_add_entry(struct shipper *shipper, struct shipper_batch *batch,
 	}
 }
 
+static bool
+shipper_is_full(struct shipper *shipper, const struct shipper_batch *batch)
+{
+	return batch->size >= SHIPPER_BATCH_BYTES ||
+		array_count(&batch->records) >= shipper->batch_limit;
+}
+
 /* Adds what there is, up to what is shipped at once. */
 static void shipper_fill(struct shipper *shipper, struct shipper_batch *batch)
 {
@@ -140,8 +150,7 @@ static void shipper_fill(struct shipper *shipper, struct shipper_batch *batch)
 	const char *error;
 	int ret = 1;
 
-	while (ret > 0 && batch->size < SHIPPER_BATCH_BYTES &&
-	       array_count(&batch->records) < shipper->batch_limit) T_BEGIN {
+	while (ret > 0 && !shipper_is_full(shipper, batch)) T_BEGIN {
 		ret = journal_reader_next(shipper->reader, &entry, &error);
 		if (ret > 0)
 			shipper_add_entry(shipper, batch, &entry);
@@ -193,16 +202,29 @@ static bool shipper_replace(struct shipper *shipper, const char *error)
 	return TRUE;
 }
 
+/* The first batch is done with: the next one's turn. */
+static void shipper_advance(struct shipper *shipper)
+{
+	struct shipper_batch *batch = shipper->batch;
+
+	shipper_batch_clear(batch);
+	shipper->batch = shipper->next_batch;
+	shipper->next_batch = batch;
+	shipper->sent_at = ioloop_time;
+}
+
 static void shipper_shipped(struct shipper *shipper, const PGresult *result)
 {
 	struct shipper_batch *batch = shipper->batch;
 	const struct shipper_record *record;
+	uint64_t seq;
 	intmax_t hwm;
 
 	record = array_idx(&batch->records, batch->done + batch->sent - 1);
+	seq = record->seq;
 	if (PQntuples(result) != 1 ||
 	    str_to_intmax(PQgetvalue(result, 0, 0), &hwm) < 0 ||
-	    hwm != (int64_t)record->seq + shipper->base) {
+	    hwm != (int64_t)seq + shipper->base) {
 		pg_conn_reconnect(shipper->conn,
 				  "team.ingest returned something unexpected");
 		return;
@@ -212,11 +234,15 @@ static void shipper_shipped(struct shipper *shipper, const PGresult *result)
 	batch->done += batch->sent;
 	shipper->batch_limit = I_MIN(shipper->batch_limit * 2,
 				     SHIPPER_BATCH_RECORDS);
-	shipper_set_shipped(shipper, record->seq);
-	if (batch->done < array_count(&batch->records))
+	if (batch->done < array_count(&batch->records)) {
+		shipper_set_shipped(shipper, seq);
 		shipper_next(shipper);
-	else
+	} else {
+		/* first, as who waited may send more */
+		shipper_advance(shipper);
+		shipper_set_shipped(shipper, seq);
 		shipper_next_paced(shipper);
+	}
 }
 
 static void shipper_set_error(struct shipper *shipper, const char *error)
@@ -252,57 +278,87 @@ static void shipper_refused(struct shipper *shipper, const char *error)
 	}
 }
 
+static void shipper_failed(struct shipper *shipper, enum pg_action action,
+			   const char *error)
+{
+	switch (action) {
+	case PG_ACTION_RECONNECT:
+		/* shipper_ready() goes on */
+		break;
+	case PG_ACTION_RESYNC:
+		pg_conn_reconnect(shipper->conn, error);
+		break;
+	case PG_ACTION_RETRY:
+		/* it may have been a timeout */
+		shipper_halve_batch(shipper);
+		shipper_set_error(shipper, error);
+		shipper_rewind(shipper);
+		shipper_retry_later(shipper);
+		break;
+	case PG_ACTION_GIVE_UP:
+		shipper_refused(shipper, error);
+		break;
+	}
+}
+
+/* What was sent behind a batch that failed came to nothing as well: the mark
+   tells PostgreSQL that records before it are missing. */
+static void
+shipper_answer_behind(struct shipper *shipper, const struct pg_answer *answer)
+{
+	const char *error = t_strdup(shipper->refusal);
+
+	shipper->next_batch->in_flight = FALSE;
+	i_free(shipper->refusal);
+	if (answer->error == NULL) {
+		pg_conn_reconnect(shipper->conn, "team.ingest_batch took "
+				  "records without those before them");
+	} else if (answer->action != PG_ACTION_RECONNECT)
+		shipper_failed(shipper, shipper->refusal_action, error);
+}
+
 static void
 shipper_answer(const struct pg_answer *answer, void *context)
 {
 	struct shipper *shipper = context;
 
-	shipper->in_flight = FALSE;
-	if (answer->error == NULL) {
-		shipper_shipped(shipper, answer->result);
+	if (!shipper->batch->in_flight) {
+		shipper_answer_behind(shipper, answer);
 		return;
 	}
-	switch (answer->action) {
-	case PG_ACTION_RECONNECT:
-		/* shipper_ready() goes on */
+	shipper->batch->in_flight = FALSE;
+	if (answer->error == NULL)
+		shipper_shipped(shipper, answer->result);
+	else if (answer->action == PG_ACTION_RECONNECT) {
 		if (answer->unknown &&
 		    shipper->sent_at + SHIPPER_STALLED_SECS <= ioloop_time)
 			shipper_halve_batch(shipper);
-		break;
-	case PG_ACTION_RESYNC:
-		pg_conn_reconnect(shipper->conn, answer->error);
-		break;
-	case PG_ACTION_RETRY:
-		/* it may have been a timeout */
-		shipper_halve_batch(shipper);
-		shipper_set_error(shipper, answer->error);
-		shipper_rewind(shipper);
-		shipper_retry_later(shipper);
-		break;
-	case PG_ACTION_GIVE_UP:
-		shipper_refused(shipper, answer->error);
-		break;
-	}
+	} else if (shipper->next_batch->in_flight) {
+		shipper->refusal = i_strdup(answer->error);
+		shipper->refusal_action = answer->action;
+	} else
+		shipper_failed(shipper, answer->action, answer->error);
 }
 
 /* ---- sending ---- */
 
-static void shipper_sent(struct shipper *shipper, unsigned int count)
+static void shipper_sent(struct shipper *shipper, struct shipper_batch *batch,
+			 unsigned int count)
 {
-	struct shipper_batch *batch = shipper->batch;
 	const struct shipper_record *last;
 
 	last = array_idx(&batch->records, batch->done + count - 1);
 	batch->sent = count;
 	shipper->sent_seq = I_MAX(shipper->sent_seq, last->seq);
-	shipper->sent_at = ioloop_time;
+	if (batch == shipper->batch)
+		shipper->sent_at = ioloop_time;
 	shipper->sent_time = ioloop_timeval;
-	shipper->in_flight = TRUE;
+	batch->in_flight = TRUE;
 }
 
-static void shipper_send_ready(struct shipper *shipper)
+static void
+shipper_send_ready(struct shipper *shipper, struct shipper_batch *batch)
 {
-	struct shipper_batch *batch = shipper->batch;
 	const struct shipper_record *first = array_front(&batch->records);
 	const struct record_batch_param *params;
 	const char *values[RECORD_BATCH_PARAMS];
@@ -315,7 +371,7 @@ static void shipper_send_ready(struct shipper *shipper)
 		values[i] = params[i].data;
 		sizes[i] = (int)params[i].size;
 	}
-	shipper_sent(shipper, array_count(&batch->records));
+	shipper_sent(shipper, batch, array_count(&batch->records));
 	pg_conn_request_binary(shipper->conn, "ingest_batch", values, sizes,
 			       RECORD_BATCH_PARAMS, shipper_answer, shipper);
 }
@@ -347,38 +403,55 @@ static void shipper_send_json(struct shipper *shipper)
 	str_append_c(json, ']');
 	params[0] = t_strdup_printf("%d", shipper->node_id);
 	params[1] = str_c(json);
-	shipper_sent(shipper, count);
+	shipper_sent(shipper, batch, count);
 	pg_conn_request(shipper->conn, "ingest", params, N_ELEMENTS(params),
 			shipper_answer, shipper);
 	str_free(&json);
 }
 
-void shipper_next(struct shipper *shipper)
+/* Returns FALSE if there was nothing. */
+static bool shipper_send_first(struct shipper *shipper)
 {
 	struct shipper_batch *batch = shipper->batch;
 
-	if (shipper->reader == NULL || shipper->to_retry != NULL ||
-	    !pg_conn_is_ready(shipper->conn))
+	/* the reader goes on behind both */
+	if (!batch->odd && array_count(&shipper->next_batch->records) == 0)
+		shipper_fill(shipper, batch);
+	if (array_count(&batch->records) == 0)
+		return FALSE;
+	T_BEGIN {
+		if (batch->odd)
+			shipper_send_json(shipper);
+		else
+			shipper_send_ready(shipper, batch);
+	} T_END;
+	return TRUE;
+}
+
+/* Makes the next batch ready, and sends it if waiting for more would be in
+   vain. */
+static void shipper_send_ahead(struct shipper *shipper)
+{
+	struct shipper_batch *batch = shipper->next_batch;
+
+	/* PostgreSQL can't begin before it has the whole of the first one */
+	if (batch->in_flight || !pg_conn_is_flushed(shipper->conn))
 		return;
-	if (!shipper->in_flight) {
-		if (batch->done == array_count(&batch->records)) {
-			shipper_batch_clear(batch);
-			shipper->batch = shipper->next_batch;
-			shipper->next_batch = batch;
-			shipper_fill(shipper, shipper->batch);
-		}
-		batch = shipper->batch;
-		if (array_count(&batch->records) == 0)
-			return;
-		T_BEGIN {
-			if (batch->odd)
-				shipper_send_json(shipper);
-			else
-				shipper_send_ready(shipper);
-		} T_END;
-	}
-	/* the reader goes on behind both: the first one stays as it is */
-	shipper_fill(shipper, shipper->next_batch);
+	shipper_fill(shipper, batch);
+	if (shipper->batch->odd || !shipper_is_full(shipper, batch))
+		return;
+	T_BEGIN {
+		shipper_send_ready(shipper, batch);
+	} T_END;
+}
+
+void shipper_next(struct shipper *shipper)
+{
+	if (shipper->reader == NULL || shipper->to_retry != NULL ||
+	    shipper->refusal != NULL || !pg_conn_is_ready(shipper->conn))
+		return;
+	if (shipper->batch->in_flight || shipper_send_first(shipper))
+		shipper_send_ahead(shipper);
 }
 
 static void shipper_pause_over(struct shipper *shipper)

@@ -33,6 +33,7 @@ struct shipper_batch {
 	/* PostgreSQL didn't take it as a whole: it is sent as JSON, of which
 	   PostgreSQL takes what it can, less and less at once */
 	bool odd;
+	bool in_flight;
 };
 
 struct shipper {
@@ -51,12 +52,18 @@ struct shipper {
 	uint64_t sent_seq;
 	int64_t base;
 
+	/* The second one is in flight only if the first one is, or if that
+	   failed just now: then refusal says why, until the answer to the
+	   second one has come, too. */
 	struct shipper_batch *batch, *next_batch;
+	char *refusal;
+	enum pg_action refusal_action;
 	/* At most that many at once: less to find the one that isn't taken,
 	   and while PostgreSQL takes too long for more. */
 	unsigned int batch_limit;
-	bool in_flight;
+	/* since when PostgreSQL works on the first batch */
 	time_t sent_at;
+	/* when something was last sent */
 	struct timeval sent_time;
 
 	/* since when there is no connection; 0 if there is one */
@@ -79,7 +86,7 @@ struct shipper_batch *shipper_batch_init(void);
 void shipper_batch_deinit(struct shipper_batch **batch);
 /* Forgets what was read and not shipped. */
 void shipper_drop_batches(struct shipper *shipper);
-/* Ships what there is, if nothing is under way. */
+/* Ships what there is, if no more than one batch is under way. */
 void shipper_next(struct shipper *shipper);
 /* The same, or a bit later if there is little and nobody waits for it. */
 void shipper_next_paced(struct shipper *shipper);

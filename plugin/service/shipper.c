@@ -57,7 +57,7 @@ shipper_wait(struct shipper *shipper, uint64_t seq, unsigned int msecs,
 		return NULL;
 	}
 	if (!pg_conn_is_hopeful(shipper->conn) ||
-	    (shipper->in_flight &&
+	    (shipper->batch->in_flight &&
 	     shipper->sent_at + SHIPPER_STALLED_SECS <= ioloop_time)) {
 		callback(FALSE, context);
 		return NULL;
@@ -127,7 +127,11 @@ static void shipper_lost(void *context)
 	if (shipper->reader != NULL)
 		journal_reader_deinit(&shipper->reader);
 	shipper_drop_batches(shipper);
-	shipper->in_flight = FALSE;
+}
+
+static void shipper_flushed(void *context)
+{
+	shipper_next(context);
 }
 
 static void shipper_committed(void *context)
@@ -142,6 +146,7 @@ struct shipper *shipper_init(struct journal *journal, const char *conninfo)
 	static const struct pg_conn_callbacks callbacks = {
 		.ready = shipper_ready,
 		.lost = shipper_lost,
+		.flushed = shipper_flushed,
 	};
 	const struct pg_conn_settings set = {
 		.name = "team-journal",

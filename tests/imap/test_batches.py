@@ -98,12 +98,17 @@ class Model:
             self.gone(box, uid)
         return ['action=expunge'] + self.mailbox(box) + ['uids=' + uidset(uids)]
 
+    def next(self, _number):
+        who = self.random.randrange(len(COLLEAGUES))
+        return who, self.record(COLLEAGUES[who])
+
     def flagged(self):
         return {key + (who,) for key, names in self.flags.items() for who in names}
 
 
-def send(server, model, count):
-    """One process's records, sent without waiting."""
+def send(server, count, record):
+    """One process's records, sent without waiting. record returns a session's
+    number and what it did."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(60)
         sock.connect(os.path.join(server.dir, 'run', 'dovecot', 'team'))
@@ -112,9 +117,8 @@ def send(server, model, count):
         for number, name in enumerate(COLLEAGUES):
             lines.append('SESSION\t%d\tcolleague=%s\tservice=imap' % (number + 1, name))
         for number in range(count):
-            who = model.random.randrange(len(COLLEAGUES))
-            lines.append('\t'.join(['EVENT', str(number + 1), str(who + 1)] +
-                                   model.record(COLLEAGUES[who])))
+            who, deed = record(number)
+            lines.append('\t'.join(['EVENT', str(number + 1), str(who + 1)] + deed))
         sock.sendall(('\n'.join(lines) + '\n').encode())
         answers = b''
         while not answers.endswith(b'OK\t%d\n' % count):
@@ -130,7 +134,7 @@ def test_effects_in_order(server, seed):
     # they wait until all are there, and come as full batches
     server.stop_postgresql()
     try:
-        send(server, model, RECORDS)
+        send(server, RECORDS, model.next)
     finally:
         server.start_postgresql()
     assert wait_for(lambda: server.all_shipped(2), 40)
@@ -151,6 +155,44 @@ def test_effects_in_order(server, seed):
     rows = server.query('SELECT count(*) FROM team.record r JOIN team.mailbox m ON m.id = r.mailbox_id '
                         'WHERE m.guid = ANY (%s)', (model.guids,), who='TEAM_PGDSN')
     assert rows == [(RECORDS,)]
-    bad = server.query("SELECT count(*) FROM team.record WHERE detail ? 'invalid'", who='TEAM_PGDSN')
+    bad = server.query("SELECT count(*) FROM team.record WHERE detail ? 'invalid' AND "
+                       "detail->>'record' NOT LIKE '%%d.mark%%'", who='TEAM_PGDSN')
     assert bad == [(0,)]
     assert 'refused record' not in server.log()
+
+
+def test_behind_one_that_fails(server):
+    """Full batches are sent behind one that isn't taken, first for a while and
+    then for what is in it: they come after it, each record once."""
+    if server.storage != 'sdbox':
+        pytest.skip('no mail is touched')
+    mark = '%032x' % random.getrandbits(127)
+
+    def record(number):
+        return 0, ['action=flag', 'add=Odd' if number == 700 else 'add=Even', 'd.mark=' + mark,
+                   'd.number=%d' % number]
+
+    def change(sql):
+        with server.database('TEAM_PGDSN') as cursor:
+            cursor.execute(sql)
+
+    rename = 'ALTER FUNCTION team.%s RENAME TO %s'
+    refused = 'shipping records failed'
+    before = server.log().count(refused)
+    change("ALTER TABLE team.record ADD CONSTRAINT test_odd CHECK (added <> 'Odd') NOT VALID")
+    try:
+        change(rename % ('append_records', 'append_later'))
+        try:
+            send(server, RECORDS, record)
+            assert wait_for(lambda: server.log().count(refused) > before)
+        finally:
+            change(rename % ('append_later', 'append_records'))
+        assert wait_for(lambda: server.all_shipped(2), 40)
+    finally:
+        change('ALTER TABLE team.record DROP CONSTRAINT test_odd')
+    rows = server.query(
+        "SELECT coalesce(detail->>'number', (detail->>'record')::jsonb->>'d.number')::int, "
+        "detail ? 'invalid' FROM team.record WHERE detail->>'mark' = %s OR "
+        "detail->>'record' LIKE %s ORDER BY node, seq", (mark, '%%%s%%' % mark), who='TEAM_PGDSN')
+    assert rows == [(n, n == 700) for n in range(RECORDS)]
+    assert 'are missing' not in server.log()
