@@ -32,7 +32,8 @@ create_debian()
 }
 
 # Runs as the first process of the new namespaces: its end ends all others.
-# With a layer, changes go there and the root stays as it is.
+# With a layer, changes go there and the root stays as it is; it has a network of
+# its own, in which all ports are free, and only apt gets out of it.
 # shellcheck disable=SC2016 # expanded by that shell
 ENTER_DEBIAN='
 set -e
@@ -63,8 +64,21 @@ if [ -n "$output" ]; then
 	mkdir -p "$root/out"
 	mount --bind "$output" "$root/out"
 fi
-exec chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+set -- chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 	LC_ALL=C.UTF-8 TEAM_TEST_STORAGES="${TEAM_TEST_STORAGES-sdbox mdbox maildir}" "$@"
+if [ -n "$layer" ]; then
+	mkdir "$root/run/outside"
+	touch "$root/run/outside/network"
+	mount --bind /proc/self/ns/net "$root/run/outside/network"
+	for method in http https; do
+		ln -s /src/tests/packages.d/fetch "$root/run/outside/$method"
+		printf "Dir::Bin::Methods::%s \"/run/outside/%s\";\n" "$method" "$method"
+	done > "$root/etc/apt/apt.conf.d/99outside"
+	# SIOCSIFFLAGS, as a bare system has no ip
+	set -- unshare --net perl -MSocket -e "\$_ = pack(q(a16sx22), q(lo), 1);
+		socket(S, AF_INET, SOCK_DGRAM, 0) && ioctl(S, 0x8914, \$_) or die; exec @ARGV" "$@"
+fi
+exec "$@"
 '
 
 # enter_debian ROOT LAYER OUTPUT COMMAND...: the sources are at /src, read-only;
