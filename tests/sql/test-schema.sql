@@ -84,7 +84,7 @@ SELECT results_eq($$SELECT p.proname::text COLLATE "default" FROM pg_proc p
 	WHERE n.nspname = 'team' AND
 		has_function_privilege('team_auditor', p.oid, 'EXECUTE')
 	ORDER BY p.proname COLLATE "C"$$,
-	ARRAY['audit_detail', 'expand', 'place', 'uid_set'],
+	ARRAY['audit_detail', 'expand', 'place', 'private_flags', 'uid_set'],
 	'team_auditor may execute just what the views are made of');
 SELECT is_empty($$SELECT p.oid::regprocedure, a.grantee::regrole FROM pg_proc p
 	JOIN pg_namespace n ON n.oid = p.pronamespace, aclexplode(p.proacl) a
