@@ -146,14 +146,16 @@ failed_add_mailboxes(struct client *client, enum failed_about about,
 void imap_team_command_failed(struct client_command_context *cmd,
 			      const char *data)
 {
-	const struct failed_command *command =
-		failed_command_find(cmd->name == NULL ? "" : cmd->name);
+	const struct failed_command *command;
 	ARRAY_TYPE(const_string) fields;
 
 	/* what can't be recorded isn't done, and the reason stands in the log
 	   when it's over */
-	if (command == NULL || !str_begins_with(data, "NO") ||
+	if (!str_begins_with(data, "NO") ||
 	    str_begins_with(data, "NO [UNAVAILABLE]"))
+		return;
+	command = failed_command_find(cmd->name == NULL ? "" : cmd->name);
+	if (command == NULL)
 		return;
 	t_array_init(&fields, 16);
 	fields_add(&fields, "action", command->action);

@@ -40,8 +40,6 @@ void imap_team_send_permanent(struct client *client, bool selected)
 	    (!selected && client->keywords.announce_count == tc->announced))
 		return;
 	tc->announced = client->keywords.announce_count;
-	mailbox_get_open_status(client->mailbox, STATUS_PERMANENT_FLAGS,
-				&status);
 	t_array_init(&names, 8);
 	if (team_mailbox_permanent_keywords(client->mailbox, &status, &names)) {
 		array_append_zero(&names);

@@ -34,6 +34,12 @@ static bool team_keyword_is_holder(const char *keyword)
 			   strlen(CLAIM_KEYWORD_PREFIX)) == 0;
 }
 
+bool team_keyword_is_shown(struct team_user *tuser, const char *keyword)
+{
+	return team_keyword_is_holder(keyword) &&
+		!team_keyword_is_claim(tuser, keyword);
+}
+
 bool team_keyword_is_managed(struct team_user *tuser, const char *keyword)
 {
 	return team_keyword_is_holder(keyword) ||

@@ -26,6 +26,8 @@ void team_mailbox_unguard(struct team_mailbox *tbox);
 /* team-claim-show.c */
 /* Does setting the keyword claim a message? */
 bool team_keyword_is_claim(struct team_user *tuser, const char *keyword);
+/* Does it show who holds a message? */
+bool team_keyword_is_shown(struct team_user *tuser, const char *keyword);
 /* Is it one that only claims set and remove? */
 bool team_keyword_is_managed(struct team_user *tuser, const char *keyword);
 /* Writes to the transaction that somebody claimed the messages, or nobody if

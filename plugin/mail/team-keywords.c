@@ -46,14 +46,17 @@ static void team_keywords_refresh_shared(struct team_mailbox *tbox)
 	const ARRAY_TYPE(keywords) *names =
 		mail_index_get_keywords(tbox->box->index);
 	unsigned int i = array_count(&tbox->keyword_private);
+	const char *name;
 	bool is_private;
 
 	if (i == 0)
 		team_keywords_spell_claims(tbox);
 	for (; i < array_count(names); i++) {
-		is_private = team_keyword_is_private(tbox,
-						     array_idx_elem(names, i));
+		name = array_idx_elem(names, i);
+		is_private = team_keyword_is_private(tbox, name);
 		array_push_back(&tbox->keyword_private, &is_private);
+		if (is_private || team_keyword_is_shown(tbox->tuser, name))
+			tbox->special_keywords = TRUE;
 	}
 }
 
@@ -86,6 +89,7 @@ void team_keywords_refresh(struct team_mailbox *tbox)
 void team_keywords_reset(struct team_mailbox *tbox)
 {
 	array_clear(&tbox->keyword_private);
+	tbox->special_keywords = FALSE;
 	array_clear(&tbox->pvt_keywords);
 }
 

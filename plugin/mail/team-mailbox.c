@@ -107,28 +107,30 @@ team_keyword_is_permanent(struct team_mailbox *tbox, unsigned int idx,
 {
 	if (team_keyword_index_is_private(tbox, idx))
 		return (status->permanent_flags & MAIL_SEEN) != 0;
-	/* who holds a message is shown, nobody sets it */
 	return status->permanent_keywords &&
-		(!team_keyword_is_managed(tbox->tuser, name) ||
-		 team_keyword_is_claim(tbox->tuser, name));
+		!team_keyword_is_shown(tbox->tuser, name);
 }
 
 bool team_mailbox_permanent_keywords(struct mailbox *box,
-				     const struct mailbox_status *status,
+				     struct mailbox_status *status_r,
 				     ARRAY_TYPE(const_string) *names_r)
 {
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
 	const ARRAY_TYPE(keywords) *names = mail_index_get_keywords(box->index);
 	unsigned int i;
 
+	team_keywords_refresh(tbox);
+	if (!tbox->special_keywords)
+		return FALSE;
+	mailbox_get_open_status(box, STATUS_PERMANENT_FLAGS, status_r);
 	for (i = 0; i < array_count(names); i++) {
 		const char *name = array_idx_elem(names, i);
 
-		if (team_keyword_is_permanent(tbox, i, name, status))
+		if (team_keyword_is_permanent(tbox, i, name, status_r))
 			array_push_back(names_r, &name);
 	}
 	return array_count(names_r) !=
-		(status->permanent_keywords ? array_count(names) : 0);
+		(status_r->permanent_keywords ? array_count(names) : 0);
 }
 
 /* D7: a public namespace gives new messages of a private index the shared
@@ -289,9 +291,6 @@ static void team_mailbox_free(struct mailbox *box)
 	team_mailbox_listed(tbox, FALSE);
 	array_free(&tbox->known_uids);
 	array_free(&tbox->touched_uids);
-	array_free(&tbox->keyword_private);
-	array_free(&tbox->pvt_keywords);
-	array_free(&tbox->found_keywords);
 	tbox->module_ctx.super.free(box);
 }
 
@@ -318,9 +317,9 @@ void team_mailbox_allocated(struct mailbox *box)
 		compat_acl_watch(box->list, &team_acl_callbacks);
 	i_array_init(&tbox->known_uids, 8);
 	i_array_init(&tbox->touched_uids, 8);
-	i_array_init(&tbox->keyword_private, 8);
-	i_array_init(&tbox->pvt_keywords, 8);
-	i_array_init(&tbox->found_keywords, 8);
+	p_array_init(&tbox->keyword_private, box->pool, 8);
+	p_array_init(&tbox->pvt_keywords, box->pool, 8);
+	p_array_init(&tbox->found_keywords, box->pool, 8);
 
 	tbox->own_claim_idx = TEAM_KEYWORD_NONE;
 	v->free = team_mailbox_free;

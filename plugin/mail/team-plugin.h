@@ -108,11 +108,11 @@ void team_mailbox_add_fields(struct mailbox *box, bool source,
 			     ARRAY_TYPE(const_string) *fields);
 /* TRUE if the mailbox belongs to a team namespace. */
 bool team_mailbox_is_team(struct mailbox *box);
-/* Gives the keywords that the user can change for good in an opened team
-   mailbox. status is what the mailbox says of its permanent flags. Returns TRUE
-   if that isn't what Dovecot makes of it, all or none of those in use. */
+/* Returns TRUE with the keywords that the user can change for good in an opened
+   team mailbox, and what it says of its permanent flags; FALSE if that is just
+   what Dovecot makes of it, all or none of those in use. */
 bool team_mailbox_permanent_keywords(struct mailbox *box,
-				     const struct mailbox_status *status,
+				     struct mailbox_status *status_r,
 				     ARRAY_TYPE(const_string) *names_r);
 /* Hex GUID of an opened team mailbox, or NULL. */
 const char *team_mailbox_guid(struct mailbox *box);

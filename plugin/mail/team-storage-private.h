@@ -145,6 +145,8 @@ struct team_mailbox {
 
 	/* for each keyword of the shared index: is it a private one? */
 	ARRAY(bool) keyword_private;
+	/* one of them is, or shows who holds a message */
+	bool special_keywords;
 	/* for each keyword of the private index: the shared index's number, or
 	   TEAM_KEYWORD_NONE for one that isn't private any more */
 	ARRAY_TYPE(keyword_indexes) pvt_keywords;
