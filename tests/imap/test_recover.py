@@ -214,6 +214,7 @@ def test_more_than_are_told_at_once(server, box):
         count *= 2
     seen = alice.search('SEEN')
     assert count > len(seen) > TOLD_AT_ONCE
+    assert server.all_shipped(120)
     told = "SELECT g.uid FROM team.message_guid g JOIN team.mailbox m ON m.id = g.mailbox_id " \
         "WHERE m.name = %s ORDER BY g.uid"
     for change in ('+FLAGS', '-FLAGS') * 30:
