@@ -8,7 +8,7 @@
 
 /* When a batch is under way for that long, nobody else waits for it. */
 #define SHIPPER_STALLED_SECS 4
-#define SHIPPER_BATCH_RECORDS 4000
+#define SHIPPER_BATCH_RECORDS 8000
 #define SHIPPER_BATCH_BYTES (4*1024*1024)
 
 struct shipper_record {
