@@ -211,6 +211,7 @@ def test_remote_waits(site):
 def test_remote_without_postgresql(site):
     """Without PostgreSQL changes are refused and nothing is changed; reading
     goes on."""
+    assert site.connect(site.conninfo(), REMOTE)['postgres'] == 'reachable'
     uid = append(site, 'refused')
     with site.server.login('carol') as session:
         session.select('Team/INBOX')
