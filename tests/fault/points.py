@@ -120,20 +120,7 @@ class Server(instance.Instance):
         assert instance.wait_for(given_up, seconds, 0.5), self.service_status()
 
     def is_at_work(self):
-        """True if a process of Dovecot's or PostgreSQL's has something to do, or
-        waits for a processor that others use."""
-        masters = self.pid('TEAM_PG_PIDFILE'), self.pid_in('run/dovecot/master.pid')
-        for master in masters:
-            with contextlib.suppress(OSError), open('/proc/%d/task/%d/children' % (master, master)) as f:
-                for pid in f.read().split():
-                    with contextlib.suppress(OSError), open('/proc/%s/stat' % pid) as stat:
-                        if stat.read().rpartition(')')[2].split()[0] in 'RD':
-                            return True
-        return False
-
-    def pid_in(self, path):
-        with open(os.path.join(self.dir, path)) as f:
-            return int(f.readline())
+        return any(map(instance.at_work, (self.pid('TEAM_PG_PIDFILE'), self.dovecot_pid())))
 
     def wait_quiet(self, seconds, until=lambda: False):
         """Waits until nobody had anything to do for so long, or until() is true, and
