@@ -147,6 +147,14 @@ class Worker(threading.Thread):
             (self.user, sorted(found), sorted(self.starred), sorted(self.undecided))
 
 
+def missing(server):
+    """What gap records tell of but that PostgreSQL was away: of a claim that it
+    didn't answer any more nobody knows, and half a minute later that is recorded."""
+    gaps = [gap['detail'] for gap in server.audit("action = 'gap'")]
+    return [gap for gap in gaps if gap.get('reason') != "PostgreSQL couldn't be reached" and
+            gap.get('unresolved') != 'claim']
+
+
 def run_workers(workers, fault):
     """Runs the fault while the workers work; stops them afterwards."""
     for worker in workers:
