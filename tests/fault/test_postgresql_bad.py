@@ -84,11 +84,12 @@ class Trial:
         self.alice.command('NOOP')
         assert 'claimed' not in self.alice.flags(self.uids[3])
 
-    def change_is_quick(self, limit=1):
+    def change_is_quick(self):
+        """Nobody waits for PostgreSQL: that would take longer."""
         start = time.monotonic()
         self.alice.command('UID STORE %d +FLAGS (\\Answered)' % self.uids[3])
         self.alice.command('UID STORE %d -FLAGS (\\Answered)' % self.uids[3])
-        assert time.monotonic() - start < limit
+        assert time.monotonic() - start < 2
 
 
 def test_slow(proxied):

@@ -65,8 +65,8 @@ def test_pushes_come_again_after_a_kill(server):
     assert wait_for(server.service_pid)
     bob.idle()
     time.sleep(1)
-    start = time.monotonic()
     alice.command('UID STORE %d +FLAGS (claimed)' % uids[0], timeout=30)
+    start = time.monotonic()
     seen = bob.idle_until(lambda line: b'FETCH' in line and b'claimed-alice' in line, 10)
     bob.done()
     assert seen and seen[0] - start < 1.5

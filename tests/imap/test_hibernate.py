@@ -70,8 +70,8 @@ def test_woken_by_own_other_session(box):
         store(session, box.uids[2], '+FLAGS', '\\Flagged')
         session.command('NOOP')
     sleep(box, alice, bob)
-    start = time.monotonic()
     store(other, box.uids[0], '+FLAGS', r'\Seen my-x')
+    start = time.monotonic()
     seen = alice.idle_until(lambda line: b'FETCH' in line and b'my-x' in line, 5)
     assert seen and seen[0] - start < 2.0 and b'\\Seen' in seen[1]
     # Dovecot may tell a woken session unchanged flags once more

