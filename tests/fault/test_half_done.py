@@ -33,12 +33,13 @@ def test_killed_between_private_and_shared(server):
         session.select(box)
     alice.command('UID STORE %d +FLAGS (my-before)' % uids[0])
     server.all_shipped()
-    limit = max(logs(server, 'users/u61/team', 'dovecot.index.pvt.log')) + 2048
+    folder = 'mailboxes/' + box.split('/', 1)[1]
+    limit = max(logs(server, 'users/u61/team/' + folder, 'dovecot.index.pvt.log')) + 2048
     # makes the mailbox's shared log the longer one, and no longer than needed: it
     # would be rotated
     for n in range(100):
         carol.command('UID STORE %d +FLAGS.SILENT (a-long-name-of-a-keyword-%d)' % (uids[2], n))
-        shared = max(logs(server, 'team/mailboxes/' + box.split('/', 1)[1], 'dovecot.index.log'))
+        shared = max(logs(server, 'team/' + folder, 'dovecot.index.log'))
         if shared > limit + 1024:
             break
     assert limit < shared < 30000, (limit, shared)
