@@ -36,10 +36,12 @@ def minutes(text):
 
 
 def check_refused(answer, holder='alice'):
-    """A refusal says who, since when and until when."""
+    """A refusal says who, since when and until when: with its date if it is of
+    another day."""
     assert answer.status == 'NO', answer
-    match = re.search(r'\[INUSE\].*\bclaimed by %s since (\d\d:\d\d), until (\d\d:\d\d)' %
-                      holder, answer.text)
+    when = r'(?:\d{4}-\d\d-\d\d )?(\d\d:\d\d)'
+    match = re.search(r'\[INUSE\].*\bclaimed by %s since %s, until %s' % (holder, when, when),
+                      answer.text)
     assert match, answer.text
     return match.groups()
 
