@@ -53,6 +53,10 @@ static void client_send(struct client *client, string_t *str)
 	}
 	str_append_c(str, '\n');
 	o_stream_nsend(client->conn.output, str_data(str), str_len(str));
+	/* Who waits for room must hear of it. Without this nobody is called if
+	   a client that reads fast takes everything while it's uncorked. */
+	if (client_output_is_full(client))
+		o_stream_set_flush_pending(client->conn.output, TRUE);
 }
 
 void client_send_ready(struct client *client, int spool_fd)
