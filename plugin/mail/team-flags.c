@@ -64,6 +64,11 @@ team_flags_open(struct team_mailbox *tbox, bool *replica_r,
 		*error_r = mailbox_get_last_internal_error(box, NULL);
 		return -1;
 	}
+	if (team_replica_is_in_memory(box)) {
+		*error_r = t_strdup_printf("The private index can't be used: %s",
+			team_replica_memory_reason(box));
+		return -1;
+	}
 	i_zero(&state);
 	team_replica_begin(tbox, &state);
 	*replica_r = state.replica;
@@ -261,7 +266,7 @@ int team_flags_import(struct mailbox *box, struct team_flags_counts *counts_r,
 		return -1;
 	/* PostgreSQL has all of it now, and maybe more */
 	tbox->changed = TRUE;
-	tbox->stale = tbox->refetch = TRUE;
+	team_replica_distrust(tbox);
 	return team_flags_sync(tbox, error_r);
 }
 

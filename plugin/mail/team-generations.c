@@ -75,9 +75,13 @@ bool team_generations_flags_changed(struct team_mailbox *tbox)
 {
 	struct team_generations now;
 
+	/* what the colleague's other sessions change stands in the private
+	   index, unless that is in this session's memory */
 	return tbox->gens.epoch != 0 && team_generations_now(tbox, &now) &&
 		(now.epoch != tbox->gens.epoch ||
-		 now.flags != tbox->gens.flags);
+		 now.flags != tbox->gens.flags ||
+		 (now.own != tbox->gens.own &&
+		  team_replica_is_in_memory(tbox->box)));
 }
 
 void team_generations_write(struct team_mailbox *tbox,

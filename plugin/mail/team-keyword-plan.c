@@ -27,7 +27,8 @@ static bool team_keyword_plan_is_simple(const struct team_keyword_plan *plan)
 {
 	unsigned int i;
 
-	if (plan->modify_type == MODIFY_REPLACE || plan->keywords->count == 0 ||
+	if (plan->tt->tbox->box->index_pvt == NULL ||
+	    plan->modify_type == MODIFY_REPLACE || plan->keywords->count == 0 ||
 	    !team_transaction_may_private(plan->tt))
 		return FALSE;
 	for (i = 0; i < plan->keywords->count; i++) {

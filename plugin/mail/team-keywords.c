@@ -130,10 +130,15 @@ static enum mail_flags team_mail_get_flags(struct mail *_mail)
 {
 	struct mail_private *mail = (struct mail_private *)_mail;
 	union mail_module_context *mmail = TEAM_MAIL_CONTEXT_REQUIRE(mail);
-
+	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(_mail->box);
+	enum mail_flags flags;
 	/* super would search for it */
-	(void)team_mail_pvt_seq(_mail);
-	return mmail->super.get_flags(_mail);
+	uint32_t seq = team_mail_pvt_seq(_mail);
+
+	flags = mmail->super.get_flags(_mail);
+	/* without it super takes the shared index's, which are the owner's */
+	return seq != 0 || _mail->saving ? flags :
+		flags & ENUM_NEGATE(tbox->set->private_flags);
 }
 
 /* Shared keywords that are private ones by now don't count. */
@@ -220,7 +225,7 @@ void team_mail_update_pvt_flags(struct mail *mail, enum modify_type modify_type,
 	uint32_t seq = team_mail_pvt_seq(mail);
 
 	if (seq == 0) {
-		tbox->stale = tbox->refetch = TRUE;
+		team_replica_distrust(tbox);
 		return;
 	}
 	mail_index_update_flags(mail->transaction->itrans_pvt, seq,
@@ -282,7 +287,7 @@ void team_mail_update_pvt_keywords(struct mail *mail,
 	if (seq == 0) {
 		team_mail_forget_keywords(mail);
 		/* it comes from PostgreSQL when the private index is back */
-		tbox->stale = tbox->refetch = TRUE;
+		team_replica_distrust(tbox);
 		return;
 	}
 	keywords = team_pvt_keywords_create(tbox, indexes);
@@ -392,7 +397,7 @@ int team_save_apply_keywords(struct team_mailbox *tbox,
 	    mail_index_refresh(tbox->box->index_pvt) < 0 ||
 	    team_save_write_keywords(tbox, saves, saved_uids,
 				     &changed_uids) < 0) {
-		tbox->stale = tbox->refetch = TRUE;
+		team_replica_distrust(tbox);
 		return -1;
 	}
 	return team_replica_update_modseqs(tbox, &changed_uids);

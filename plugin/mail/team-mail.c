@@ -87,6 +87,9 @@ team_mail_change_flags(struct team_transaction *tt, struct mail *_mail,
 		flags & ENUM_NEGATE(team_transaction_shared_flags(tt));
 
 	flags &= ENUM_NEGATE(past_acl);
+	if (((flags | past_acl) & tt->tbox->set->private_flags) != 0 &&
+	    team_mail_pvt_seq(_mail) == 0)
+		team_replica_distrust(tt->tbox);
 	if (flags != 0)
 		mmail->super.update_flags(_mail, modify_type, flags);
 	if (past_acl != 0)

@@ -187,7 +187,7 @@ static void team_mailbox_fill(struct team_mailbox *tbox)
 	}
 	tbox->first_sync = FALSE;
 	if (tbox->lost && team_mailbox_recover(tbox)) {
-		tbox->stale = tbox->refetch = TRUE;
+		team_replica_distrust(tbox);
 		tbox->next_sync = 0;
 		team_replica_fill(tbox);
 	}
@@ -254,10 +254,9 @@ static int team_mailbox_open(struct mailbox *box)
 	    (!team_claim_mailbox_create(tbox) ||
 	     tbox->module_ctx.super.open(box) < 0))
 		return -1;
-	tbox->opening_pvt = TRUE;
-	if (*tbox->set->private_keywords != NULL)
-		(void)mailbox_open_index_pvt(box);
-	tbox->opening_pvt = FALSE;
+	if (tbox->set->private_flags != 0 ||
+	    *tbox->set->private_keywords != NULL)
+		team_replica_open(tbox);
 	tbox->stale = TRUE;
 	team_mailbox_listed(tbox, TRUE);
 	return 0;

@@ -6,16 +6,11 @@
 #include "array.h"
 #include "index-storage.h"
 #include "index-sync-private.h"
-#include "mail-index-alloc-cache.h"
 #include "mail-index-private.h"
 #include "mail-transaction-log-private.h"
 #include "team-recover.h"
 #include "team-storage-private.h"
 #include "team-replica-private.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Part of the private index's log that may be unsynced */
 #define LOG_UNSYNCED_MAX (16*1024)
@@ -108,48 +103,6 @@ void team_replica_apply(struct team_mailbox *tbox, struct team_state **_state,
 	team_state_free(_state);
 }
 
-/*
- * D8: an index that has gone
- */
-
-/* The log was rotated by another process, or somebody made it anew. */
-static bool
-team_replica_log_is_other(struct mail_index *index, const char *path)
-{
-	struct mail_transaction_log_header hdr;
-	bool other = TRUE;
-	int fd = open(path, O_RDONLY);
-
-	if (fd == -1)
-		return TRUE;
-	if (pread(fd, &hdr, sizeof(hdr), 0) == (ssize_t)sizeof(hdr))
-		other = hdr.indexid != index->indexid ||
-			hdr.file_seq <= index->log->head->hdr.file_seq;
-	i_close_fd(&fd);
-	return other;
-}
-
-static bool team_replica_is_broken(struct mailbox *box)
-{
-	struct mail_index *index = box->index_pvt;
-	const struct mail_transaction_log_file *head = index->log->head;
-	const char *path;
-	struct stat st;
-
-	if (MAIL_INDEX_IS_IN_MEMORY(index))
-		return FALSE;
-	if (head == NULL || index->indexid == 0 ||
-	    mail_index_is_deleted(index) ||
-	    mail_index_view_is_inconsistent(box->view_pvt))
-		return TRUE;
-	path = t_strconcat(index->filepath, ".log", NULL);
-	if (stat(path, &st) < 0)
-		return errno == ENOENT;
-	if (st.st_ino == head->st_ino && CMP_DEV_T(st.st_dev, head->st_dev))
-		return st.st_size < (off_t)head->sync_offset;
-	return team_replica_log_is_other(index, path);
-}
-
 /* What the client has been told stays true: only what is new since then
    doesn't come by itself. */
 void team_replica_fill(struct team_mailbox *tbox)
@@ -172,47 +125,6 @@ void team_replica_fill(struct team_mailbox *tbox)
 		MAIL_INDEX_VIEW_SYNC_FLAG_FIX_INCONSISTENT, &flag_updates,
 		&hidden_updates);
 	team_state_free(&state);
-}
-
-static void team_replica_reopen(struct team_mailbox *tbox)
-{
-	struct mailbox *box = tbox->box;
-
-	e_warning(box->event, "team: %s was lost: it is filled again",
-		  box->index_pvt->filepath);
-	mail_index_view_close(&box->view_pvt);
-	mail_index_close(box->index_pvt);
-	mail_index_alloc_cache_unref(&box->index_pvt);
-	mail_index_alloc_cache_destroy_unrefed();
-	array_clear(&tbox->pvt_keywords);
-
-	tbox->opening_pvt = TRUE;
-	if (mailbox_open_index_pvt(box) <= 0)
-		e_error(box->event, "team: The private index can't be opened");
-	tbox->opening_pvt = FALSE;
-	tbox->stale = tbox->refetch = TRUE;
-	tbox->next_sync = 0;
-	if (mail_index_get_header(box->view)->uid_validity != 0)
-		team_replica_fill(tbox);
-}
-
-void team_replica_check(struct team_mailbox *tbox, unsigned int transactions)
-{
-	struct mailbox *box = tbox->box;
-
-	if (box->index_pvt == NULL || box->view_pvt == NULL ||
-	    box->transaction_count > transactions || tbox->checking)
-		return;
-	tbox->checking = TRUE;
-	T_BEGIN {
-		if (team_replica_is_broken(box)) {
-			enum mail_namespace_type type = team_mask_public(box);
-
-			team_replica_reopen(tbox);
-			box->list->ns->type = type;
-		}
-	} T_END;
-	tbox->checking = FALSE;
 }
 
 void team_replica_trim_log(struct team_mailbox *tbox)

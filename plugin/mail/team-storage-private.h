@@ -11,6 +11,7 @@
 #include "team-client.h"
 #include "team-generations.h"
 #include "team-plugin.h"
+#include "team-replica.h"
 #include "team-settings.h"
 #include "team-shown.h"
 
@@ -163,6 +164,9 @@ struct team_mailbox {
 	bool refetch;
 	/* not before this time */
 	time_t next_sync;
+	/* and not before this time it is tried to use the private index's disk
+	   again */
+	time_t next_disk;
 	struct timeout *to_retry;
 	/* the mailbox had no UIDVALIDITY before the sync that is going on */
 	bool first_sync;
@@ -173,6 +177,10 @@ struct team_mailbox {
 	/* answers in a row that told of messages not seen here */
 	unsigned int ahead_count;
 	bool opening_pvt;
+	/* the private index's disk can't be used, and the log says so */
+	bool in_memory;
+	/* a transaction couldn't be written to it */
+	bool pvt_failed;
 	bool open_recorded;
 	bool checking;
 	bool watched;
@@ -471,28 +479,5 @@ void team_saves_abort(struct team_transaction *tt, const char *error);
    number own: the private index gets to know that it has them. */
 void team_generations_own_change(struct team_transaction *tt, uint64_t own,
 				 unsigned int count);
-
-/* team-state.c, team-replica.c */
-/* Asks which messages the log knows. */
-void team_state_ask_known(struct team_mailbox *tbox);
-/* The colleague's clients find private changes by the shared MODSEQ. Returns 0
-   or -1. */
-int team_replica_update_modseqs(struct team_mailbox *tbox,
-				const ARRAY_TYPE(seq_range) *uids);
-/* Before the native sync: asks the service for what is new and applies the
-   shared part. After it: applies the private part. */
-struct team_state;
-struct team_state *team_replica_fetch(struct team_mailbox *tbox);
-void team_replica_apply(struct team_mailbox *tbox, struct team_state **state,
-			struct mailbox_sync_context *sync_ctx);
-/* Opens the private index anew if it has gone or is broken, and fills it. Not
-   while more than so many transactions may look at it. */
-void team_replica_check(struct team_mailbox *tbox,
-			unsigned int transactions);
-/* Empties a private index that is of a folder which had the same name before.
-   */
-void team_replica_empty_old(struct team_mailbox *tbox);
-/* Keeps the private index's log short. */
-void team_replica_trim_log(struct team_mailbox *tbox);
 
 #endif

@@ -239,6 +239,9 @@ team_transaction_finish(struct team_transaction *tt, uint64_t txn, int ret,
 		fields[1] = t_strconcat("d.error=", error, NULL);
 		fields[2] = NULL;
 		tt->tuser->failures++;
+		/* its private part was written before */
+		if (tt->tbox->team)
+			team_replica_distrust(tt->tbox);
 		team_saves_abort(tt, error);
 		if (txn != 0)
 			team_client_abort(session, txn, fields);
@@ -294,6 +297,9 @@ team_transaction_commit_recorded(struct team_transaction *tt,
 	}
 	if (array_count(&tt->changes) > 0 || array_count(&tt->takes) > 0)
 		tbox->changed = TRUE;
+	/* D5: the shared part can't fail for the private one any more */
+	if (tbox->team)
+		team_replica_commit(tbox, t);
 	ret = tbox->module_ctx.super.transaction_commit(t, changes_r);
 	team_transaction_finish(tt, txn, ret, changes_r, pvt_saves,
 				pvt_saves_count);

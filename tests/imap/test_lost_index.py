@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""D8: the private index goes away or breaks under a session that is open."""
+"""D8: the private index goes away or breaks under a session that is open, or can't
+be used at all."""
 import fnmatch
 import os
 import shutil
@@ -137,3 +138,75 @@ def test_session_goes_on(server, box, harm, then):
     store(alice, two, '+FLAGS', 'my-last')
     assert 'my-last' in flags_of(alice, two)
     assert wait_for(lambda: 'my-last' in refreshed(other, two), 3)
+
+
+def close_folder(server, box):
+    """As if somebody had restored it as root."""
+    for folder in private_folders(server, 'alice'):
+        os.chmod(folder, 0)
+
+
+def open_folder(server, box):
+    for folder in private_folders(server, 'alice'):
+        os.chmod(folder, 0o700)
+
+
+def close_files(server, box):
+    for name in index_files(server, box):
+        os.chmod(name, 0)
+
+
+def open_files(server, box):
+    for name in index_files(server, box):
+        os.chmod(name, 0o600)
+
+
+@pytest.mark.parametrize('session', ['open', 'new'])
+@pytest.mark.parametrize('shut, reopen', [(close_folder, open_folder), (close_files, open_files)])
+def test_out_of_reach(server, box, shut, reopen, session):
+    """What a colleague does goes on, and is there when the files are within reach
+    again."""
+    first = box.login('alice')
+    one, two, three = box.uids
+    store(first, one, '+FLAGS', r'\Seen my-one')
+    bob = box.login('bob')
+    server.all_shipped()
+    if session == 'new':
+        first.logout()
+        for folder in private_folders(server, 'alice'):
+            assert wait_for(lambda f=folder: not instance.open_below(f))
+    shut(server, box)
+    logged = len(server.log())
+    try:
+        alice = first if session == 'open' else box.login('alice')
+        other = box.login('alice')
+        wanted = {one: {SEEN, 'my-one'}, two: {'\\Flagged', 'my-two'},
+                  three: {SEEN, '\\Answered', 'shared'}}
+
+        def state(who):
+            return {uid: refreshed(who, uid) for uid in box.uids}
+        assert flags_of(alice, one) == {SEEN, 'my-one'}
+        store(alice, two, '+FLAGS', r'\Flagged my-two')
+        store(alice, three, '+FLAGS', r'\Answered shared')
+        assert alice.command('UID FETCH %d (BODY[])' % three).lines('Hello')
+        assert state(alice) == wanted
+        assert alice.search('UNSEEN') == [two] and alice.search('KEYWORD my-two') == [two]
+        assert wait_for(lambda: state(other) == wanted, 4), state(other)
+        assert state(bob) == {one: set(), two: set(), three: {'\\Answered', 'shared'}}
+        copies = box.name + 'c'
+        alice.command('CREATE ' + copies)
+        alice.command('UID COPY %d:%d %s' % (one, three, copies))
+        assert alice.status(copies, 'UNSEEN') == 1
+        if shut is close_folder or session == 'new':
+            assert "The private index can't be used (" in server.log()[logged:]
+    finally:
+        reopen(server, box)
+    store(other, two, '-FLAGS', 'my-two')
+    wanted[two] = {'\\Flagged'}
+    server.all_shipped()
+    for who in (alice, other, box.login('alice')):
+        assert wait_for(lambda w=who: state(w) == wanted, 15), state(who)
+    there = box.login('alice', box=copies)
+    assert sorted(there.search('SEEN')) == [1, 3] and there.search('KEYWORD my-one') == [1]
+    failed = server.audit("mailbox IN (%s, %s) AND outcome <> 'ok'", (box.name, copies))
+    assert failed == []
