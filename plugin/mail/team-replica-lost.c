@@ -24,6 +24,8 @@
 #define DISK_RETRY_SECS 5
 /* With less room than this it isn't tried */
 #define DISK_ROOM_MIN (64*1024)
+/* So often it is opened anew at once */
+#define REOPEN_MAX 3
 
 bool team_replica_is_in_memory(struct mailbox *box)
 {
@@ -138,7 +140,8 @@ static bool team_replica_is_spoilt(struct mailbox *box)
 {
 	struct mail_index *index = box->index_pvt;
 
-	return index->log->head == NULL || index->indexid == 0 ||
+	return index->log->head == NULL || index->log->head->corrupted ||
+		index->indexid == 0 ||
 		mail_index_is_deleted(index) ||
 		mail_index_view_is_inconsistent(box->view_pvt);
 }
@@ -191,6 +194,8 @@ static bool team_replica_is_lost(struct team_mailbox *tbox)
 	struct mailbox *box = tbox->box;
 
 	if (team_replica_is_in_memory(box)) {
+		if (team_replica_is_spoilt(box))
+			return TRUE;
 		team_replica_note_memory(tbox);
 		return team_replica_may_leave_memory(tbox);
 	}
@@ -229,18 +234,18 @@ static void team_replica_reopen(struct team_mailbox *tbox)
 void team_replica_check(struct team_mailbox *tbox, unsigned int transactions)
 {
 	struct mailbox *box = tbox->box;
+	unsigned int n;
 
 	if (box->index_pvt == NULL || box->view_pvt == NULL ||
 	    box->transaction_count > transactions || tbox->checking)
 		return;
 	tbox->checking = TRUE;
-	T_BEGIN {
-		if (team_replica_is_lost(tbox)) {
-			enum mail_namespace_type type = team_mask_public(box);
+	/* that its log is damaged is noticed only when it is filled */
+	for (n = 0; n < REOPEN_MAX && team_replica_is_lost(tbox); n++) T_BEGIN {
+		enum mail_namespace_type type = team_mask_public(box);
 
-			team_replica_reopen(tbox);
-			box->list->ns->type = type;
-		}
+		team_replica_reopen(tbox);
+		box->list->ns->type = type;
 	} T_END;
 	tbox->checking = FALSE;
 }

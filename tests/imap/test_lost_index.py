@@ -140,6 +140,47 @@ def test_session_goes_on(server, box, harm, then):
     assert wait_for(lambda: 'my-last' in refreshed(other, two), 3)
 
 
+def cut_log(server, box):
+    for name in index_files(server, box, pattern='dovecot.index.pvt.log'):
+        os.truncate(name, os.path.getsize(name) // 2)
+
+
+def spoil_middle(server, box):
+    for name in index_files(server, box, pattern='dovecot.index.pvt.log'):
+        with open(name, 'r+b') as f:
+            f.seek(os.path.getsize(name) // 2)
+            f.write(b'\xa5' * 24)
+
+
+def spoil_end(server, box):
+    """As after a crash of the machine."""
+    for name in index_files(server, box, pattern='dovecot.index.pvt.log'):
+        with open(name, 'ab') as f:
+            f.write(b'\x80\x80\x80\x90\x02\x00\x00\x80' + b'\x33' * 20)
+
+
+@pytest.mark.parametrize('harm', [cut_log, spoil_middle, spoil_end])
+def test_damaged_log(server, box, harm):
+    """Nobody sees anything else than before, nor is anything refused."""
+    alice = box.login('alice')
+    one, two, three = box.uids
+    store(alice, one, '+FLAGS', r'\Seen my-one')
+    server.all_shipped()
+    harm(server, box)
+    assert flags_of(alice, one) == {SEEN, 'my-one'}
+    store(alice, two, '+FLAGS', r'\Flagged my-two')
+    other = box.login('alice')
+    assert wait_for(lambda: refreshed(other, one) == {SEEN, 'my-one'}, 4)
+    store(other, three, '+FLAGS', SEEN)
+    new = other.append_one(box.name, box.message(4), r'\Seen my-new')
+    wanted = {one: {SEEN, 'my-one'}, two: {'\\Flagged', 'my-two'}, three: {SEEN}, new: {SEEN, 'my-new'}}
+    server.all_shipped()
+    for session in (alice, other, box.login('alice')):
+        assert wait_for(lambda s=session: {uid: refreshed(s, uid) for uid in wanted} == wanted, 5), \
+            {uid: refreshed(session, uid) for uid in wanted}
+    assert server.audit("mailbox = %s AND outcome <> 'ok'", (box.name,)) == []
+
+
 def close_folder(server, box):
     """As if somebody had restored it as root."""
     for folder in private_folders(server, 'alice'):
