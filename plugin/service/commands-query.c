@@ -27,7 +27,8 @@ enum query_pages {
 	   the page's size */
 	QUERY_PAGES_RECORDS,
 	/* the first parameter is a filter whose "after" goes on behind a
-	   record, the second the page's size */
+	   record, the second the page's size, the third how many rows of that
+	   record were seen */
 	QUERY_PAGES_SEARCH
 };
 
@@ -47,9 +48,11 @@ struct client_query {
 	uint64_t limit;
 	/* of this page */
 	unsigned int page_rows, page_size;
-	/* where at, seq and node stand, and what the last row has there */
+	/* where at, seq and node stand, what the last row has there, and how
+	   many of the last rows had the same */
 	int position_columns[3];
 	char *position[3];
+	uint64_t position_rows;
 	/* QUERY_PAGES_SEARCH: the filter, its closing brace missing */
 	char *filter;
 	/* until it's over: the record, complete but for how it ended; NULL if
@@ -124,14 +127,19 @@ static void query_columns(void *context, const char *const *names)
 static void query_note_position(struct client_query *cquery,
 				const char *const *values)
 {
+	const char *value;
 	unsigned int i;
 
 	if (cquery->pages == QUERY_PAGES_NONE)
 		return;
+	cquery->position_rows++;
 	for (i = 0; i < N_ELEMENTS(cquery->position); i++) {
+		value = values[cquery->position_columns[i]];
+		if (null_strcmp(cquery->position[i], value) == 0)
+			continue;
 		i_free(cquery->position[i]);
-		cquery->position[i] =
-			i_strdup(values[cquery->position_columns[i]]);
+		cquery->position[i] = i_strdup(value);
+		cquery->position_rows = 1;
 	}
 }
 
@@ -141,11 +149,11 @@ static bool query_row(void *context, const char *const *values)
 	unsigned int count = str_array_length(values);
 	const char **fields = t_new(const char *, count + 2);
 
-	/* a search's page may have some more: its last record is complete */
+	/* all records of a message come at once */
 	if (cquery->limit != 0 && cquery->rows == cquery->limit)
 		return TRUE;
-	if (++cquery->page_rows >= cquery->page_size)
-		query_note_position(cquery, values);
+	cquery->page_rows++;
+	query_note_position(cquery, values);
 	fields[0] = "row";
 	memcpy(fields + 1, values, count * sizeof(*values));
 	client_send_data(cquery->client, cquery->id, fields);
@@ -173,10 +181,21 @@ static unsigned int query_page_size(const struct client_query *cquery)
 		I_MIN(cquery->limit - cquery->rows, QUERY_PAGE_ROWS);
 }
 
+/* The parameter that is the page's size. */
+static unsigned int query_size_param(enum query_pages pages)
+{
+	return pages == QUERY_PAGES_SEARCH ? 1 : 2;
+}
+
+static void query_set_param(char **param, const char *value)
+{
+	i_free(*param);
+	*param = i_strdup(value);
+}
+
 static bool query_more(void *context, char **params)
 {
 	struct client_query *cquery = context;
-	unsigned int size;
 	string_t *after;
 
 	if (cquery->pages == QUERY_PAGES_NONE ||
@@ -184,8 +203,7 @@ static bool query_more(void *context, char **params)
 	    (cquery->limit != 0 && cquery->rows == cquery->limit))
 		return FALSE;
 	if (cquery->pages == QUERY_PAGES_RECORDS) {
-		i_free(params[1]);
-		params[1] = i_strdup(cquery->position[1]);
+		query_set_param(&params[1], cquery->position[1]);
 	} else {
 		after = t_str_new(256);
 		str_append(after, cquery->filter);
@@ -196,14 +214,14 @@ static bool query_more(void *context, char **params)
 			cquery->position[0], cquery->position[1],
 			cquery->position[2]));
 		str_append_c(after, '}');
-		i_free(params[0]);
-		params[0] = i_strdup(str_c(after));
+		query_set_param(&params[0], str_c(after));
+		query_set_param(&params[2], t_strdup_printf("%"PRIu64,
+			cquery->position_rows));
 	}
 	cquery->page_rows = 0;
 	cquery->page_size = query_page_size(cquery);
-	size = cquery->pages == QUERY_PAGES_SEARCH ? 1 : 2;
-	i_free(params[size]);
-	params[size] = i_strdup_printf("%u", cquery->page_size);
+	query_set_param(&params[query_size_param(cquery->pages)],
+			t_strdup_printf("%u", cquery->page_size));
 	return TRUE;
 }
 
@@ -287,8 +305,9 @@ static int query_statement_init(const struct team_request *req,
 
 	i_zero(statement);
 	if (strcmp(req->name, "audit-search") == 0) {
-		statement->sql = "SELECT * FROM team.audit_page($1, $2)";
-		statement->params_count = 2;
+		statement->sql = "SELECT * FROM team.audit_page($1, $2, $3)";
+		statement->params_count = 3;
+		statement->params[2] = "0";
 		statement->pages = QUERY_PAGES_SEARCH;
 		query_filter(req->fields, &statement->params[0], &limit);
 		return query_limit(limit, statement, error_r);
@@ -370,7 +389,7 @@ void command_query(struct client *client, struct session *session,
 	cquery = client_query_new(client, session, req, &statement);
 	if (cquery->pages != QUERY_PAGES_NONE) {
 		cquery->page_size = query_page_size(cquery);
-		statement.params[statement.params_count - 1] =
+		statement.params[query_size_param(cquery->pages)] =
 			t_strdup_printf("%u", cquery->page_size);
 	}
 	client_request_begin(client);

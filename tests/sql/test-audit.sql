@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- The view, searching, and what happened to a message.
 BEGIN;
-SELECT plan(53);
+SELECT plan(65);
 
 CREATE TEMP TABLE n AS SELECT tt.node('au1') AS a, tt.node('au2') AS b;
 GRANT SELECT ON n TO PUBLIC;
@@ -240,6 +240,41 @@ SELECT throws_ok($$SELECT team.audit_search('{"since": "soon"}', 1)$$, '22023',
 	NULL, 'what is no time is refused');
 SELECT throws_ok($$SELECT team.audit_search('{"order": "up"}', 1)$$, '22023',
 	NULL, 'what is no order is refused');
+
+-- Pages as the service takes them, each going on behind the last one's end.
+CREATE FUNCTION pg_temp.paged(p_filter jsonb, p_rows int)
+RETURNS SETOF team.audit LANGUAGE plpgsql AS $$
+DECLARE
+	v_row team.audit;
+	v_after text;
+	v_last text;
+	v_seen bigint := 0;
+	v_count int;
+BEGIN
+	LOOP
+		v_count := 0;
+		FOR v_row IN SELECT * FROM team.audit_page(p_filter ||
+			CASE WHEN v_after IS NULL THEN '{}' ELSE
+			     jsonb_build_object('after', v_after) END,
+			p_rows, v_seen) LOOP
+			RETURN NEXT v_row;
+			v_count := v_count + 1;
+			v_last := v_after;
+			v_after := concat_ws('|', v_row.at, v_row.seq, v_row.node);
+			v_seen := CASE WHEN v_last = v_after THEN v_seen ELSE 0 END + 1;
+		END LOOP;
+		IF v_count > p_rows THEN
+			RAISE EXCEPTION 'a page of % rows', v_count;
+		END IF;
+		EXIT WHEN v_count < p_rows;
+	END LOOP;
+END
+$$;
+SELECT results_eq(format('SELECT * FROM pg_temp.paged(%L, %s)', f, rows),
+	format('SELECT * FROM team.audit_search(%L, NULL)', f),
+	format('pages of %s rows: %s', rows, f))
+FROM unnest(ARRAY['{}', '{"order": "asc"}', '{"mailbox": "Team/INBOX"}',
+	'{"colleague": "bob", "order": "asc"}']::jsonb[]) f, unnest(ARRAY[1, 2, 3]) rows;
 
 -- A mailbox that was renamed is found by either name.
 SELECT tt.send(a, tt.rec('flag', 'sam', 'Name1', '{[1,1]}', '{"add": "x"}'))

@@ -68,7 +68,7 @@ SELECT results_eq($$SELECT p.proname::text COLLATE "default" FROM pg_proc p
 	WHERE n.nspname = 'team' AND
 		has_function_privilege('team_service', p.oid, 'EXECUTE')
 	ORDER BY p.proname COLLATE "C"$$,
-	ARRAY['add_note', 'audit_page', 'audit_search', 'audit_show', 'auditor_changes', 'claim_batch',
+	ARRAY['add_note', 'audit_page', 'audit_page', 'audit_search', 'audit_show', 'auditor_changes', 'claim_batch',
 	      'claim_drop', 'claim_forget', 'claim_free',
 	      'claim_give', 'claim_guard', 'claim_lapse', 'claim_logout',
 	      'claim_many', 'claim_release', 'claim_renew', 'claim_take', 'claim_try', 'claims',
