@@ -33,12 +33,18 @@ bool team_replica_is_in_memory(struct mailbox *box)
 		MAIL_INDEX_IS_IN_MEMORY(box->index_pvt);
 }
 
+/* lmtp's and doveadm's real user is root */
+static int team_replica_access(const char *path, int mode)
+{
+	return faccessat(AT_FDCWD, path, mode, AT_EACCESS);
+}
+
 /* Folders that are missing are made. */
 static const char *team_replica_existing_dir(const char *dir)
 {
 	const char *p;
 
-	while (access(dir, F_OK) < 0 && errno == ENOENT &&
+	while (team_replica_access(dir, F_OK) < 0 && errno == ENOENT &&
 	       (p = strrchr(dir, '/')) != NULL && p != dir)
 		dir = t_strdup_until(dir, p);
 	return dir;
@@ -46,7 +52,7 @@ static const char *team_replica_existing_dir(const char *dir)
 
 static const char *team_replica_file_error(const char *path)
 {
-	if (access(path, R_OK | W_OK) == 0 || errno == ENOENT)
+	if (team_replica_access(path, R_OK | W_OK) == 0 || errno == ENOENT)
 		return NULL;
 	return t_strdup_printf("%s: %s", path, strerror(errno));
 }
@@ -62,7 +68,7 @@ static const char *team_replica_disk_error(struct mailbox *box)
 				&path) <= 0)
 		return mailbox_get_last_internal_error(box, NULL);
 	dir = team_replica_existing_dir(path);
-	if (access(dir, W_OK | X_OK) < 0)
+	if (team_replica_access(dir, W_OK | X_OK) < 0)
 		return t_strdup_printf("%s: %s", dir, strerror(errno));
 	if (statvfs(dir, &st) == 0 &&
 	    (uint64_t)st.f_bavail * st.f_frsize < DISK_ROOM_MIN)
@@ -168,13 +174,15 @@ void team_replica_distrust(struct team_mailbox *tbox)
 	tbox->stale = tbox->refetch = TRUE;
 }
 
-/* Can it leave the memory? Not without that what it has can be had again. */
+/* Can it leave the memory? Not without that what it has can be had again, nor
+   before the client has been told of what is new. */
 static bool team_replica_may_leave_memory(struct team_mailbox *tbox)
 {
 	struct team_state *state;
 	const char *error;
 
-	if (ioloop_time < tbox->next_disk)
+	if (ioloop_time < tbox->next_disk || tbox->stale ||
+	    team_generations_flags_changed(tbox))
 		return FALSE;
 	tbox->next_disk = ioloop_time + DISK_RETRY_SECS;
 	if (team_replica_disk_error(tbox->box) != NULL ||

@@ -244,6 +244,9 @@ def test_out_of_reach(server, box, shut, reopen, session):
         reopen(server, box)
     store(other, two, '-FLAGS', 'my-two')
     wanted[two] = {'\\Flagged'}
+    # whoever has been told otherwise hears of it: if from the disk, when it is there
+    assert wait_for(lambda: other.command('NOOP').ok and [
+        fetch['flags'] for fetch in alice.command('NOOP').fetched() if fetch['seq'] == 2], 15)
     server.all_shipped()
     for who in (alice, other, box.login('alice')):
         assert wait_for(lambda w=who: state(w) == wanted, 15), state(who)
