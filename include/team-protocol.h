@@ -232,6 +232,8 @@
        schema              version of the database's schema; if it is older than
                            the service needs, what to do
        journal             writable | failing since <time>: <error>
+                           (with only the keys above, but for those of
+                           PostgreSQL, if it couldn't be opened at all)
        journal_segments journal_bytes
        journal_records     not shipped yet
        lag_seconds         age of the oldest of these

@@ -9,8 +9,10 @@
 #include "str.h"
 #include "strescape.h"
 #include "time-util.h"
+#include "team-protocol.h"
 #include "box.h"
 #include "client.h"
+#include "commands.h"
 #include "service.h"
 #include "session.h"
 
@@ -117,6 +119,28 @@ void client_send_data(struct client *client, uint64_t id,
 		}
 		client_send(client, str);
 	} T_END;
+}
+
+void client_send_failing(struct client *client, const struct team_request *req)
+{
+	struct team_service *service = client->service;
+
+	if (req->cmd == TEAM_COMMAND_PREPARE && client->refused_txn == 0)
+		client->refused_txn = req->txn;
+	if (req->cmd == TEAM_COMMAND_STATUS && client->admin)
+		command_status(client, req);
+	else if (req->cmd == TEAM_COMMAND_ABORT && req->fields[0] == NULL &&
+		 client->refused_txn != 0 && req->txn >= client->refused_txn)
+		client_send_ok(client, req->id, NULL);
+	else if (team_command_is_journalled(req->cmd)) {
+		service->refused++;
+		client_send_no(client, req->id, TEAM_CODE_JOURNAL,
+			       service->journal_error);
+	} else if (req->cmd != TEAM_COMMAND_SESSION &&
+		   req->cmd != TEAM_COMMAND_SESSION_END) {
+		client_send_no(client, req->id, TEAM_CODE_UNAVAILABLE,
+			       "the journal can't be written");
+	}
 }
 
 static void client_send_push(struct client *client, struct watch *watch)

@@ -230,6 +230,10 @@ static void client_request(struct client *client,
 int client_handle(struct client *client, const struct team_request *req,
 		  const char **error_r)
 {
+	if (client->service->journal == NULL) {
+		client_send_failing(client, req);
+		return 0;
+	}
 	if (req->cmd == TEAM_COMMAND_SESSION ||
 	    req->cmd == TEAM_COMMAND_SESSION_END)
 		return client_session(client, req, error_r);
@@ -263,13 +267,18 @@ static int client_hello(struct client *client, const char *const *args,
 		return -1;
 	}
 	/* what the client did on its last connection must be known now */
-	journal_flush(service->journal);
+	if (service->journal != NULL)
+		journal_flush(service->journal);
 	old = hash_table_lookup(clients_by_id, args[1]);
 	if (old != NULL)
 		client_destroy(&old->conn);
 	client->id = i_strdup(args[1]);
 	client->pid = pid;
 	hash_table_insert(clients_by_id, client->id, client);
+	if (service->journal == NULL) {
+		client_send_ready(client, -1);
+		return 0;
+	}
 	client_send_ready(client, null_strcmp(args[3], "spool") == 0 ?
 			  spool_begin(client) : -1);
 	ledger_get(service->ledger, client->id)->last_seen = 0;

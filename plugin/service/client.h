@@ -42,6 +42,9 @@ struct client {
 	uint64_t staged_max_id;
 	/* requests that aren't answered yet */
 	unsigned int pending_count;
+	/* the first transaction that was refused since there is no journal; none
+	   from there on is in it */
+	uint64_t refused_txn;
 	/* the administrators' query that is running, or NULL */
 	struct client_query *query;
 };
@@ -71,6 +74,8 @@ void client_send_ready(struct client *client, int spool_fd);
 void client_send_ok(struct client *client, uint64_t id, const char *args);
 void client_send_no(struct client *client, uint64_t id, const char *code,
 		    const char *text);
+/* The answer to any request as long as the journal can't be opened. */
+void client_send_failing(struct client *client, const struct team_request *req);
 /* D <id> <fields>; fields are escaped here. */
 void client_send_data(struct client *client, uint64_t id,
 		      const char *const *fields);

@@ -62,6 +62,13 @@ static void status_postgres(struct status *status,
 	status_send(status, "schema", pg_conn_schema(service->requests));
 }
 
+static void status_failing(struct status *status, uint64_t since,
+			   const char *error)
+{
+	status_send(status, "journal", t_strdup_printf("failing since %s: %s",
+		journal_time_text(since), error));
+}
+
 static void status_journal(struct status *status,
 			   const struct journal_status *journal,
 			   const struct shipper_status *shipper)
@@ -71,10 +78,10 @@ static void status_journal(struct status *status,
 	uint64_t lag = shipper->oldest_at == 0 || shipper->oldest_at > now ?
 		0 : now - shipper->oldest_at;
 
-	status_send(status, "journal", journal->error == NULL ? "writable" :
-		t_strdup_printf("failing since %s: %s",
-			journal_time_text(journal->error_since),
-			journal->error));
+	if (journal->error == NULL)
+		status_send(status, "journal", "writable");
+	else
+		status_failing(status, journal->error_since, journal->error);
 	status_send_num(status, "journal_segments", journal->segments);
 	status_send_num(status, "journal_bytes", journal->bytes);
 	status_send_num(status, "journal_records",
@@ -106,15 +113,21 @@ void command_status(struct client *client, const struct team_request *req)
 	struct shipper_status shipper;
 	unsigned int watches = 0;
 
+	status_send(&status, "node", service->node);
+	status_send(&status, "version", PACKAGE_VERSION);
+	status_send_num(&status, "uptime_seconds",
+			ioloop_time - service->started);
+	if (service->journal == NULL) {
+		status_failing(&status, (uint64_t)service->started * 1000000,
+			       service->journal_error);
+		client_send_ok(client, req->id, NULL);
+		return;
+	}
 	journal_flush(service->journal);
 	journal_get_status(service->journal, &journal);
 	shipper_get_status(service->shipper, &shipper);
 	boxes_foreach(service->boxes, count_watches, &watches);
 
-	status_send(&status, "node", service->node);
-	status_send(&status, "version", PACKAGE_VERSION);
-	status_send_num(&status, "uptime_seconds",
-			ioloop_time - service->started);
 	status_postgres(&status, service, &shipper);
 	status_journal(&status, &journal, &shipper);
 	status_send_num(&status, "checkpoint_size",

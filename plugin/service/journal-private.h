@@ -69,6 +69,10 @@ struct journal {
 	uint64_t fail_since;
 	char *fail_error;
 	unsigned int fail_count;
+	/* remembers these for the next process, -1 if nothing does */
+	int note_fd;
+	/* it was logged */
+	bool fail_told;
 	/* what room is left is for what has been begun */
 	bool fail_room;
 };
@@ -83,5 +87,21 @@ struct journal_segment *journal_last_segment(struct journal *journal);
 /* Begins a new segment. Returns 0, or -1 with an error and the old one still
    in use. */
 int journal_rotate(struct journal *journal, const char **error_r);
+
+/* Keeps the disk's space for that much more. Returns 0 or -1 with errno. */
+int journal_reserve(struct journal *journal, size_t size);
+
+/* journal-failure.c */
+
+void journal_note_open(struct journal *journal, const char *path);
+/* What an earlier process, or an attempt to open, noted. */
+void journal_note_read(struct journal *journal);
+/* Nothing can be written: notes it. */
+void journal_note(struct journal *journal, const char *error);
+/* The same, and it is logged, and tried again until it can. */
+void journal_fail(struct journal *journal, const char *error);
+void journal_recovered(struct journal *journal);
+/* What the gap record says of it. */
+const char *const *journal_fail_details(struct journal *journal);
 
 #endif

@@ -284,13 +284,13 @@ int journal_segment_write(const char *dir, uint64_t first_seq,
 
 	fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0) {
-		*error_r = t_strdup_printf("open(%s) failed: %m", tmp);
+		*error_r = journal_failed("open", tmp);
 		return -1;
 	}
 	if (journal_pwrite_full(fd, data->data, data->used, 0) < 0)
-		*error_r = t_strdup_printf("write(%s) failed: %m", tmp);
+		*error_r = journal_failed("write", tmp);
 	else if (fdatasync(fd) < 0)
-		*error_r = t_strdup_printf("fdatasync(%s) failed: %m", tmp);
+		*error_r = journal_failed("fdatasync", tmp);
 	else if (rename(tmp, path) < 0) {
 		*error_r = t_strdup_printf("rename(%s, %s) failed: %m",
 					   tmp, path);

@@ -68,6 +68,8 @@ const char *journal_segment_path(const char *dir, uint64_t first_seq);
    of its name. Returns the fd, or -1 with an error. */
 int journal_segment_write(const char *dir, uint64_t first_seq,
 			  const buffer_t *data, const char **error_r);
+/* The text of an error from errno, and what an administrator can do about it. */
+const char *journal_failed(const char *call, const char *path);
 /* Writes everything, at offset. Returns 0, or -1 with errno. */
 int journal_pwrite_full(int fd, const void *data, size_t size,
 			uint64_t offset);

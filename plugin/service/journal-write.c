@@ -24,12 +24,10 @@
 /* more than that, not to ask every time */
 #define JOURNAL_ROOM_AHEAD (64*1024)
 #define JOURNAL_SYNC_MSECS 1000
-#define JOURNAL_PROBE_MSECS 1000
 
 /* ---- room ---- */
 
-/* Keeps the disk's space for that much more. Returns 0 or -1 with errno. */
-static int journal_reserve(struct journal *journal, size_t size)
+int journal_reserve(struct journal *journal, size_t size)
 {
 	uint64_t end = journal->offset + journal->stage->used + size +
 		JOURNAL_ROOM;
@@ -47,78 +45,18 @@ static int journal_reserve(struct journal *journal, size_t size)
 	return 0;
 }
 
-static void journal_fail(struct journal *journal, const char *error);
-
 const char *journal_check_room(struct journal *journal, size_t size)
 {
 	if (!journal->fail_room) {
 		/* its end is at least as long */
 		if (journal_reserve(journal, size * 2) == 0)
 			return NULL;
-		journal_fail(journal, t_strdup_printf(
-			"no room for %s: %m",
+		journal_fail(journal, journal_failed("fallocate",
 			journal_last_segment(journal)->path));
 		journal->fail_room = TRUE;
 	}
 	journal->fail_count++;
 	return journal->fail_error;
-}
-
-/* ---- failing ---- */
-
-static void journal_probe(struct journal *journal)
-{
-	timeout_remove(&journal->to_probe);
-	if (journal->fail_room) {
-		if (array_count(&journal->ops) > 0 ||
-		    journal_reserve(journal, 0) < 0) {
-			journal->to_probe = timeout_add(JOURNAL_PROBE_MSECS,
-							journal_probe, journal);
-			return;
-		}
-		journal->fail_room = FALSE;
-	}
-	if (journal->fail_since != 0 && array_count(&journal->ops) == 0)
-		journal_stage_gap(journal, NULL);
-}
-
-static void journal_fail(struct journal *journal, const char *error)
-{
-	if (journal->fail_since == 0) {
-		journal->fail_since = journal_now(journal);
-		i_error("journal: %s: changes are refused until it can be "
-			"written again", error);
-	}
-	i_free(journal->fail_error);
-	journal->fail_error = i_strdup(error);
-	if (journal->to_probe == NULL) {
-		journal->to_probe = timeout_add(JOURNAL_PROBE_MSECS,
-						journal_probe, journal);
-	}
-}
-
-static void journal_recovered(struct journal *journal)
-{
-	i_info("journal: can be written again, %u requests were refused",
-	       journal->fail_count);
-	journal->fail_since = 0;
-	journal->fail_count = 0;
-	i_free(journal->fail_error);
-	timeout_remove(&journal->to_probe);
-}
-
-static const char *const *journal_fail_details(struct journal *journal)
-{
-	const char **details = t_new(const char *, 6);
-
-	details[0] = "d.reason=journal failed";
-	details[1] = t_strconcat("d.error=", journal->fail_error, NULL);
-	details[2] = t_strconcat("d.from=",
-		journal_time_text(journal->fail_since), NULL);
-	details[3] = t_strconcat("d.to=",
-		journal_time_text(journal_now(journal)), NULL);
-	details[4] = t_strdup_printf("d.refused=%u", journal->fail_count);
-	return details;
 }
 
 /* ---- staging and writing ---- */
@@ -237,7 +175,7 @@ int journal_sync(struct journal *journal)
 		return 0;
 	if (journal->fsync != JOURNAL_FSYNC_NEVER &&
 	    fdatasync(journal->fd) < 0) {
-		error = t_strdup_printf("fdatasync(%s) failed: %m",
+		error = journal_failed("fdatasync",
 			journal_last_segment(journal)->path);
 		/* the kernel may have dropped what it couldn't write and
 		   call the next attempt a success */
@@ -264,9 +202,9 @@ static const char *journal_write_stage(struct journal *journal, bool sync)
 		return t_strdup(journal->stage_error);
 	if (journal_pwrite_full(journal->fd, journal->stage->data,
 				journal->stage->used, journal->offset) < 0)
-		error = t_strdup_printf("write(%s) failed: %m", path);
+		error = journal_failed("write", path);
 	else if (sync && fdatasync(journal->fd) < 0) {
-		error = t_strdup_printf("fdatasync(%s) failed: %m", path);
+		error = journal_failed("fdatasync", path);
 		journal->need_rotate = TRUE;
 	}
 	/* cutting gives back what was reserved */

@@ -76,6 +76,8 @@ void journal_set_finish(struct journal *journal, journal_finish_t *finish,
 
 /* ---- opening ---- */
 
+/* Returns 1, 0 with an error if nothing can be written there, -1 with another
+   error. */
 static int journal_lock(struct journal *journal, unsigned int wait_msecs,
 			const char **error_r)
 {
@@ -86,8 +88,8 @@ static int journal_lock(struct journal *journal, unsigned int wait_msecs,
 
 	journal->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (journal->lock_fd < 0) {
-		*error_r = t_strdup_printf("open(%s) failed: %m", path);
-		return -1;
+		*error_r = journal_failed("open", path);
+		return 0;
 	}
 	for (;;) {
 		i_zero(&fl);
@@ -96,7 +98,7 @@ static int journal_lock(struct journal *journal, unsigned int wait_msecs,
 		/* of the open file and not of the process, which could lose it
 		   by closing another descriptor of the file */
 		if (fcntl(journal->lock_fd, F_OFD_SETLK, &fl) == 0)
-			return 0;
+			return 1;
 		if ((errno != EAGAIN && errno != EACCES) ||
 		    waited >= wait_msecs)
 			break;
@@ -155,6 +157,7 @@ static void journal_free(struct journal *journal)
 	buffer_free(&journal->stage);
 	i_close_fd(&journal->fd);
 	i_close_fd(&journal->hint_fd);
+	i_close_fd(&journal->note_fd);
 	/* last, since it ends the lock */
 	i_close_fd(&journal->lock_fd);
 	i_free(journal->tree.leaves);
@@ -194,12 +197,27 @@ static void journal_continue_tree(struct journal *journal)
 	(void)journal_stage(journal, &entry, TRUE, NULL, NULL);
 }
 
+/* Records what an earlier process, or an attempt to open, couldn't. */
+static void journal_take_up_note(struct journal *journal)
+{
+	/* a tree begins before its first record */
+	journal_flush(journal);
+	if (journal->fail_since != 0)
+		return;
+	journal_note_read(journal);
+	if (journal->fail_since != 0)
+		journal_stage_gap(journal, NULL);
+	else
+		journal->fail_count = 0;
+}
+
 int journal_open(const struct journal_settings *set, struct ledger *ledger,
 		 unsigned int wait_msecs, struct journal **journal_r,
 		 const char **error_r)
 {
 	struct journal *journal = i_new(struct journal, 1);
 	ARRAY_TYPE(const_string) gaps;
+	int ret;
 
 	journal->dir = i_strdup(set->dir);
 	journal->node = i_strdup(set->node);
@@ -208,12 +226,19 @@ int journal_open(const struct journal_settings *set, struct ledger *ledger,
 		JOURNAL_SEGMENT_SIZE_DEFAULT;
 	journal->ledger = ledger;
 	journal->lock_fd = journal->fd = journal->hint_fd = -1;
+	journal->note_fd = -1;
 	t_array_init(&gaps, 4);
 
-	if (journal_lock(journal, wait_msecs, error_r) < 0 ||
-	    journal_recover(journal, &gaps, error_r) < 0) {
+	journal_note_open(journal, set->note_path);
+	journal->fail_count = set->refused;
+	ret = journal_lock(journal, wait_msecs, error_r);
+	if (ret > 0 && journal_recover(journal, &gaps, error_r) < 0)
+		ret = -1;
+	if (ret <= 0) {
+		if (ret == 0)
+			journal_note(journal, *error_r);
 		journal_free(journal);
-		return -1;
+		return ret;
 	}
 	journal->staged_next_seq = journal->next_seq;
 	journal->stage = buffer_create_dynamic(default_pool, 1024*16);
@@ -225,8 +250,9 @@ int journal_open(const struct journal_settings *set, struct ledger *ledger,
 	journal_tree_keep_leaves(journal);
 	journal_continue_tree(journal);
 	journal_stage_found_gaps(journal, &gaps);
+	journal_take_up_note(journal);
 	*journal_r = journal;
-	return 0;
+	return 1;
 }
 
 void journal_close(struct journal **_journal)

@@ -28,6 +28,11 @@ struct journal_settings {
 	/* the name to give a new journal */
 	const char *node;
 	enum journal_fsync fsync;
+	/* NULL, or an existing file on another disk, which tells the next
+	   process what it has to record if this one can't write */
+	const char *note_path;
+	/* requests that were refused since the last attempt to open */
+	unsigned int refused;
 	/* a new segment is begun when one has got larger; 0 = default */
 	uint64_t segment_size;
 };
@@ -53,7 +58,8 @@ typedef void journal_commit_callback_t(void *context);
 
 /* Opens the journal, waiting up to wait_msecs for another process to let go of
    it, and recovers what a crash or a broken disk left. Fills the ledger.
-   Returns 0, or -1 with an error. */
+   Returns 1, 0 with an error if nothing can be written there, which may be tried
+   again, or -1 with another error. */
 int journal_open(const struct journal_settings *set, struct ledger *ledger,
 		 unsigned int wait_msecs, struct journal **journal_r,
 		 const char **error_r);

@@ -34,6 +34,8 @@
 #include <unistd.h>
 
 #define PID_FILE_NAME "team.pid"
+#define JOURNAL_NOTE_NAME "team-journal-fails"
+#define JOURNAL_RETRY_MSECS 1000
 /* An older process may still be shipping its last records. */
 #define JOURNAL_WAIT_MSECS 10000
 /* How long to go on shipping at shutdown. */
@@ -44,6 +46,8 @@
 
 static struct team_service service;
 static struct ledger *ledger;
+static struct timeout *to_journal;
+static char *journal_note_path;
 static int pid_fd = -1;
 
 /* Makes the journal's directory while there are the rights to. */
@@ -58,21 +62,37 @@ static void journal_dir_create(const char *dir, uid_t uid, gid_t gid)
 		i_fatal("chown(%s) failed: %m (team_journal_dir)", dir);
 }
 
-/* Only a convenience for scripts, so errors don't stop the service. */
-static void pid_file_create(const char *base_dir, uid_t uid, gid_t gid)
+/* A file that the service goes on writing without the rights to make it.
+   Nothing depends on these, so errors don't stop the service. */
+static int run_file_create(const char *path, mode_t mode, uid_t uid, gid_t gid)
 {
-	const char *path = t_strdup_printf("%s/"PID_FILE_NAME, base_dir);
+	int fd;
 
-	pid_fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (pid_fd < 0) {
+	fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode);
+	if (fd < 0) {
 		if (errno != EACCES)
 			i_warning("open(%s) failed: %m", path);
-		return;
-	}
-	if ((geteuid() == 0 && uid != (uid_t)-1 &&
-	     fchown(pid_fd, uid, gid) < 0) ||
-	    fchmod(pid_fd, 0644) < 0 || ftruncate(pid_fd, 0) < 0)
+	} else if ((geteuid() == 0 && uid != (uid_t)-1 &&
+		    fchown(fd, uid, gid) < 0) || fchmod(fd, mode) < 0)
 		i_warning("%s can't be written: %m", path);
+	return fd;
+}
+
+static void run_files_create(const char *base_dir, uid_t uid, gid_t gid)
+{
+	const char *path = t_strdup_printf("%s/"PID_FILE_NAME, base_dir);
+	int fd;
+
+	pid_fd = run_file_create(path, 0644, uid, gid);
+	if (pid_fd >= 0 && ftruncate(pid_fd, 0) < 0)
+		i_warning("ftruncate(%s) failed: %m", path);
+
+	/* what an older process noted stays */
+	path = t_strdup_printf("%s/"JOURNAL_NOTE_NAME, base_dir);
+	fd = run_file_create(path, 0600, uid, gid);
+	if (fd >= 0)
+		journal_note_path = i_strdup(path);
+	i_close_fd(&fd);
 }
 
 /* The file stays empty until the service answers. */
@@ -104,7 +124,7 @@ static void main_preinit(const struct team_settings *set,
 	main_set_priority();
 	restrict_access_get_env(&rset);
 	journal_dir_create(set->team_journal_dir, rset.uid, rset.gid);
-	pid_file_create(base_dir, rset.uid, rset.gid);
+	run_files_create(base_dir, rset.uid, rset.gid);
 	if (generations_init(base_dir) < 0 && errno != EACCES) {
 		i_warning("%s/"TEAM_GENERATIONS_FILE_NAME" can't be made: %m: "
 			  "opening a mailbox always asks PostgreSQL", base_dir);
@@ -146,38 +166,20 @@ static void main_check_settings(const struct team_settings *set)
 	}
 }
 
-static void main_init(const struct team_settings *set)
+/* Everything that works with the journal. */
+static void main_init_parts(void)
 {
-	struct journal_settings journal_set;
-	const char *error, *node;
+	const struct team_settings *set = service.set;
+	const char *error;
 
-	node = set->team_node[0] != '\0' ? set->team_node : my_hostname;
-	if (!team_node_name_is_valid(node)) {
-		i_fatal("The host's name \"%s\" can't be used as the node's: "
-			"set team_node", node);
-	}
-	if (set->team_database[0] == '\0') {
-		i_fatal("team_database isn't set: it has to be a PostgreSQL "
-			"connection string");
-	}
-
-	service.set = set;
-	service.started = ioloop_time;
-	service.ledger = ledger = ledger_init();
-	i_zero(&journal_set);
-	journal_set.dir = set->team_journal_dir;
-	journal_set.node = node;
-	journal_set.fsync = fsync_mode(set);
-	if (journal_open(&journal_set, ledger, JOURNAL_WAIT_MSECS,
-			 &service.journal, &error) < 0)
-		i_fatal("Can't open the journal: %s", error);
-	service.node = journal_get_node(service.journal);
-	if (strcmp(service.node, node) != 0) {
+	if (strcmp(service.node, journal_get_node(service.journal)) != 0) {
 		i_error("team_node is %s, but the journal in %s is %s's: going "
 			"on as %s. To change the name, stop Dovecot when "
 			"everything is shipped and remove the journal",
-			node, set->team_journal_dir, service.node,
-			service.node);
+			service.node, set->team_journal_dir,
+			journal_get_node(service.journal),
+			journal_get_node(service.journal));
+		service.node = journal_get_node(service.journal);
 	}
 	audit_reading_init(&service);
 	clock_init(&service);
@@ -192,6 +194,71 @@ static void main_init(const struct team_settings *set)
 	clients_init(&service);
 	spools_init(&service);
 	intents_init(&service);
+}
+
+static bool main_open_journal(void)
+{
+	struct journal_settings journal_set;
+	const char *error;
+	int ret;
+
+	i_zero(&journal_set);
+	journal_set.dir = service.set->team_journal_dir;
+	journal_set.node = service.node;
+	journal_set.fsync = fsync_mode(service.set);
+	journal_set.note_path = journal_note_path;
+	journal_set.refused = service.refused;
+	ret = journal_open(&journal_set, ledger, JOURNAL_WAIT_MSECS,
+			   &service.journal, &error);
+	if (ret < 0)
+		i_fatal("Can't open the journal: %s", error);
+	service.refused = 0;
+	if (ret == 0 && null_strcmp(service.journal_error, error) != 0) {
+		i_error("journal: %s: changes are refused until it can be "
+			"written again", error);
+		i_free(service.journal_error);
+		service.journal_error = i_strdup(error);
+	}
+	return ret > 0;
+}
+
+/* Until then clients are told that there is none. */
+static void main_retry_journal(void *context ATTR_UNUSED)
+{
+	if (!main_open_journal())
+		return;
+	timeout_remove(&to_journal);
+	i_free(service.journal_error);
+	/* they come again, and say anew what they were refused */
+	clients_deinit();
+	main_init_parts();
+}
+
+static void main_init(const struct team_settings *set)
+{
+	const char *node;
+
+	node = set->team_node[0] != '\0' ? set->team_node : my_hostname;
+	if (!team_node_name_is_valid(node)) {
+		i_fatal("The host's name \"%s\" can't be used as the node's: "
+			"set team_node", node);
+	}
+	if (set->team_database[0] == '\0') {
+		i_fatal("team_database isn't set: it has to be a PostgreSQL "
+			"connection string");
+	}
+
+	service.set = set;
+	service.started = ioloop_time;
+	service.ledger = ledger = ledger_init();
+	service.node = node;
+	if (main_open_journal())
+		main_init_parts();
+	else {
+		clients_init(&service);
+		to_journal = timeout_add(JOURNAL_RETRY_MSECS,
+					 main_retry_journal, NULL);
+	}
 }
 
 static void client_connected(struct master_service_connection *conn)
@@ -222,11 +289,8 @@ static void main_ship_rest(void)
 	timeout_remove(&to);
 }
 
-static void main_deinit(void)
+static void main_deinit_parts(void)
 {
-	/* the ioloop runs once more to ship the rest */
-	master_service_stop_new_connections(master_service);
-	generations_deinit();
 	journal_flush(service.journal);
 	(void)journal_sync(service.journal);
 	clients_deinit();
@@ -244,6 +308,20 @@ static void main_deinit(void)
 	journal_close(&service.journal);
 	lapses_deinit(&service.lapses);
 	boxes_deinit(&service.boxes);
+}
+
+static void main_deinit(void)
+{
+	/* the ioloop runs once more to ship the rest */
+	master_service_stop_new_connections(master_service);
+	generations_deinit();
+	timeout_remove(&to_journal);
+	if (service.journal != NULL)
+		main_deinit_parts();
+	else
+		clients_deinit();
+	i_free(service.journal_error);
+	i_free(journal_note_path);
 	ledger_deinit(&ledger);
 	if (pid_fd != -1 && ftruncate(pid_fd, 0) < 0)
 		i_warning("ftruncate("PID_FILE_NAME") failed: %m");

@@ -8,7 +8,12 @@ struct team_service {
 	const struct team_settings *set;
 	const char *node;
 	struct ledger *ledger;
+	/* NULL as long as it can't be opened */
 	struct journal *journal;
+	/* why it couldn't */
+	char *journal_error;
+	/* requests that were refused since it was tried */
+	unsigned int refused;
 	struct shipper *shipper;
 	struct pg_conn *requests;
 	struct boxes *boxes;

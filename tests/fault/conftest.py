@@ -11,8 +11,8 @@ import instance  # noqa: E402
 from work import TIMEOUT  # noqa: E402
 
 
-# needs a library that isn't installed, and that knows no other malloc()
-collect_ignore = ['test_fault_points.py'] \
+# need a library that isn't installed, and that knows no other malloc()
+collect_ignore = ['test_fault_points.py', 'test_disk_read_only.py'] \
     if instance.INSTALLED or instance.sanitizers() else []
 
 

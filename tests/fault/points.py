@@ -12,7 +12,7 @@ import time
 
 import instance
 
-OFF, COUNT, ARMED = range(3)
+OFF, COUNT, ARMED, READ_ONLY = range(4)
 BEFORE, AFTER, FAIL, TORN = range(4)
 WHAT = {'before': BEFORE, 'after': AFTER, 'fail': FAIL, 'torn': TORN}
 PLAN = struct.Struct('=IiIiII12s64s')

@@ -76,7 +76,7 @@ def test_disk_full(small):
     assert len(answer.text.replace('[UNAVAILABLE]', '').split()) > 3, 'no plain words'
     assert small.journal not in answer.text
     # Dovecot's own log says it at once
-    assert 'changes are refused until it can be written again' in small.log()
+    assert wait_for(lambda: 'changes are refused until it can be written again' in small.log(), 10)
 
     assert alice.command('UID FETCH %d (BODY[])' % uids[1]).lines('Hello')
     alice.command('NOOP')

@@ -28,7 +28,7 @@
 struct plan {
 	/* PLAN_*; armed becomes off by whoever carries it out */
 	uint32_t state;
-	/* how many times the point is still passed, this one included */
+	/* PLAN_ARMED: how many times the point is still passed, this one included */
 	int32_t left;
 	/* WHAT_* */
 	uint32_t what;
@@ -43,7 +43,10 @@ struct plan {
 	char point[64];
 };
 
-enum { PLAN_OFF, PLAN_COUNT, PLAN_ARMED };
+/* PLAN_READ_ONLY: nothing in the journal's folder can be changed until the
+   plan is off, as if its file system had been made read-only after an error:
+   mount can't do that as long as files are open for writing. */
+enum { PLAN_OFF, PLAN_COUNT, PLAN_ARMED, PLAN_READ_ONLY };
 enum { WHAT_BEFORE, WHAT_AFTER, WHAT_FAIL, WHAT_TORN };
 
 #define ALLOCATION "allocation"
@@ -230,6 +233,16 @@ static const char *fd_kind(int fd)
 	return path_kind(path);
 }
 
+/* The service has no other files than the journal's that are looked at. */
+static bool is_read_only(const char *call, const char *kind)
+{
+	return __atomic_load_n(&plan->state, __ATOMIC_ACQUIRE) ==
+		PLAN_READ_ONLY && strncmp(call, "read", 4) != 0 &&
+		/* of what is there already, it says so */
+		strcmp(call, "mkdir") != 0 &&
+		strcmp(kind, "client") != 0 && strcmp(kind, "postgresql") != 0;
+}
+
 static int pass_kind(const char *call, const char *kind)
 {
 	char point[sizeof(plan->point)];
@@ -237,6 +250,10 @@ static int pass_kind(const char *call, const char *kind)
 
 	if (kind == NULL)
 		return -1;
+	if (is_read_only(call, kind)) {
+		errno = EROFS;
+		return WHAT_FAIL;
+	}
 	(void)snprintf(point, sizeof(point), "%s %s", call, kind);
 	errno = saved_errno;
 	what = pass(point);
@@ -356,7 +373,8 @@ int open(const char *path, int flags, ...)
 		mode = va_arg(args, mode_t);
 		va_end(args);
 	}
-	return STEP_KIND("open", path_kind(path), int, -1,
+	return STEP_KIND((flags & (O_ACCMODE | O_CREAT)) == O_RDONLY ?
+			 "read-open" : "open", path_kind(path), int, -1,
 			 real(path, flags, mode), real(path, flags, mode));
 }
 

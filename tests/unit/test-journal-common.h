@@ -22,7 +22,7 @@ void test_dir_init(void);
 void test_dir_deinit(void);
 
 void test_open(struct test_journal *tj);
-/* Returns -1 with an error. */
+/* Returns what journal_open() does. */
 int test_try_open(struct test_journal *tj, const char **error_r);
 void test_close(struct test_journal *tj);
 /* Ends like a process that was killed: nothing is written any more. */

@@ -167,6 +167,98 @@ START_TEST(test_rotate_fails)
 }
 END_TEST
 
+/* What an administrator has to do depends on the error. */
+START_TEST(test_advice)
+{
+	static const struct {
+		int error;
+		const char *advice;
+	} tests[] = {
+		{ EROFS, "mount it writable again" },
+		{ ENOSPC, "make room" },
+		{ EDQUOT, "make room" },
+		{ EACCES, "belong" },
+		{ EPERM, "belong" },
+		{ EIO, NULL },
+	};
+	const char *text;
+
+	errno = tests[_i].error;
+	text = journal_failed("write", "/journal/1");
+	ck_assert_msg(strstr(text, strerror(tests[_i].error)) != NULL, "%s", text);
+	if (tests[_i].advice == NULL)
+		ck_assert_msg(strchr(text, '(') == strrchr(text, '('), "%s", text);
+	else
+		ck_assert_msg(strstr(text, tests[_i].advice) != NULL, "%s", text);
+}
+END_TEST
+
+/* A path for the note, which isn't on the journal's disk. */
+static const char *note_init(void)
+{
+	const char *path = t_strconcat(test_dir, ".note", NULL);
+
+	test_write_file(path, "", 0);
+	tj.set.note_path = path;
+	return path;
+}
+
+static void note_check(const char *path, const char *records)
+{
+	ck_assert_str_eq(test_records(&tj), records);
+	ck_assert_uint_eq(test_read_file(path)->used, 0);
+	/* once */
+	test_reopen(&tj);
+	ck_assert_str_eq(test_records(&tj), records);
+	ck_assert_int_eq(unlink(path), 0);
+}
+
+/* The process ends while it can't write: the next one records it. */
+START_TEST(test_ends_meanwhile)
+{
+	const char *path = note_init();
+	uint64_t since;
+
+	test_reopen(&tj);
+	test_event(&tj, TEST_CLIENT, 1, "one");
+	journal_flush(tj.journal);
+	test_event(&tj, TEST_CLIENT, 2, "two");
+	flush_limited(tj.journal->offset + 10);
+	ck_assert_uint_eq(tj.error_count, 1);
+	since = tj.journal->fail_since;
+	ck_assert_uint_ne(since, 0);
+	test_kill(&tj);
+	ck_assert_msg(strstr(t_strndup(test_read_file(path)->data,
+				       test_read_file(path)->used),
+			     dec2str(since)) != NULL, "not noted");
+	test_open(&tj);
+	note_check(path, "1 one;2 gap;");
+}
+END_TEST
+
+/* It can't be opened: what was refused until it can is recorded. */
+START_TEST(test_opened_later)
+{
+	const char *lock = t_strconcat(test_dir, "/lock", NULL);
+	const char *path = note_init(), *error, *note;
+
+	test_event(&tj, TEST_CLIENT, 1, "one");
+	journal_flush(tj.journal);
+	test_close(&tj);
+	ck_assert_int_eq(unlink(lock), 0);
+	ck_assert_int_eq(mkdir(lock, 0700), 0);
+	ck_assert_int_eq(test_try_open(&tj, &error), 0);
+	tj.set.refused = 3;
+	ck_assert_int_eq(test_try_open(&tj, &error), 0);
+	note = t_strndup(test_read_file(path)->data,
+			 test_read_file(path)->used);
+	ck_assert_msg(strstr(note, " 3 open(") != NULL, "%s", note);
+	ck_assert_int_eq(rmdir(lock), 0);
+	test_open(&tj);
+	note_check(path, "1 one;2 gap;");
+}
+END_TEST
+
 START_TEST(test_no_directory)
 {
 	const char *error = "", *dir = test_dir;
@@ -174,7 +266,7 @@ START_TEST(test_no_directory)
 
 	i_zero(&other);
 	test_dir = "/nonexistent/team";
-	ck_assert_int_eq(test_try_open(&other, &error), -1);
+	ck_assert_int_eq(test_try_open(&other, &error), 0);
 	ck_assert_msg(strstr(error, "/nonexistent/team") != NULL, "%s", error);
 	test_dir = dir;
 }
@@ -190,6 +282,9 @@ int main(void)
 	tcase_add_test(tc, test_recovers);
 	tcase_add_test(tc, test_sync_fails);
 	tcase_add_test(tc, test_rotate_fails);
+	tcase_add_loop_test(tc, test_advice, 0, 6);
+	tcase_add_test(tc, test_ends_meanwhile);
+	tcase_add_test(tc, test_opened_later);
 	tcase_add_test(tc, test_no_directory);
 	suite_add_tcase(suite, tc);
 	return test_run(suite);
