@@ -64,6 +64,8 @@ void doveadm_team_interruptible(struct doveadm_cmd_context *cctx)
 		return;
 	(void)signal(SIGINT, SIG_DFL);
 	(void)signal(SIGTERM, SIG_DFL);
+	/* whoever reads the output has seen enough: don't go on for nobody */
+	(void)signal(SIGPIPE, SIG_DFL);
 }
 
 int doveadm_team_connect(struct doveadm_cmd_context *cctx,

@@ -29,7 +29,8 @@ void doveadm_team_refused(struct doveadm_team *team, const char *what,
 void doveadm_team_unanswered(const char *what, const char *error);
 
 /* Ctrl-C ends the command at once: it waits outside the ioloop, where
-   doveadm's own handlers aren't run. */
+   doveadm's own handlers aren't run. So does it when nobody reads its output
+   any more. */
 void doveadm_team_interruptible(struct doveadm_cmd_context *cctx);
 
 /* Logs the error and sets the exit code to EX_USAGE. */

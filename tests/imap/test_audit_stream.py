@@ -2,7 +2,10 @@
 """Answers of any length come to their end."""
 import os
 import secrets
+import shlex
+import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -58,3 +61,16 @@ def test_fast_reader(long_log):
                 size = read(sock, buffer)
                 assert size > 0, answer
                 answer = (answer + buffer[max(size - 100, 0):size])[-100:]
+
+
+def test_reader_leaves(long_log):
+    """doveadm doesn't go on when nobody reads any more, as after "| head"."""
+    command = shlex.split(long_log.env['TEAM_DOVEADM']) + [
+        '-f', 'tab', 'team', 'audit', 'search', '--mailbox', BOX, '--limit', '0']
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as search:
+        assert search.stdout.readline().startswith(b'at\t')
+        search.stdout.close()
+        assert search.wait(timeout=30) == -signal.SIGPIPE
+    found = long_log.wait_audit("action = 'query' AND outcome = 'failed' AND detail->>'query' LIKE %s",
+                                ('%mailbox=' + BOX + '%',))
+    assert 0 < int(found[0]['detail']['rows']) < ROWS
