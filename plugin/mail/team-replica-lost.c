@@ -259,10 +259,9 @@ void team_replica_check(struct team_mailbox *tbox, unsigned int transactions)
 }
 
 void team_replica_commit(struct team_mailbox *tbox,
-			 struct mailbox_transaction_context *t)
+			 struct mail_index_transaction **trans)
 {
-	if (t->itrans_pvt == NULL ||
-	    mail_index_transaction_commit(&t->itrans_pvt) == 0)
+	if (mail_index_transaction_commit(trans) == 0)
 		return;
 	e_error(tbox->box->event, "team: %s can't be written: %s's changes "
 		"come back from PostgreSQL", tbox->box->index_pvt->filepath,

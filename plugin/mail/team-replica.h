@@ -7,9 +7,9 @@
 
 #include "seq-range-array.h"
 
+struct mail_index_transaction;
 struct mailbox;
 struct mailbox_sync_context;
-struct mailbox_transaction_context;
 struct team_mailbox;
 
 /* team-state.c, team-replica.c */
@@ -41,10 +41,10 @@ const char *team_replica_memory_reason(struct mailbox *box);
    while more than so many transactions may look at it. */
 void team_replica_check(struct team_mailbox *tbox,
 			unsigned int transactions);
-/* Writes the private part of a transaction, whose record stands in the journal:
-   what can't be written comes from there, and fails nothing. */
+/* Writes the private part of what was changed: if that can't be done, it comes
+   from PostgreSQL. */
 void team_replica_commit(struct team_mailbox *tbox,
-			 struct mailbox_transaction_context *t);
+			 struct mail_index_transaction **trans);
 /* The private index isn't what it should be: all of it is asked for. */
 void team_replica_distrust(struct team_mailbox *tbox);
 

@@ -140,16 +140,10 @@ void team_transaction_rollback(struct mailbox_transaction_context *t)
 	}
 }
 
-/* Nothing is changed. Reading goes on: only the client must be told that what
-   it reads is not marked as read. */
-static int
-team_transaction_fail(struct team_transaction *tt,
-		      struct mail_transaction_commit_changes *changes_r)
+/* Nothing was changed: the client may think otherwise. */
+static void team_transaction_correct(struct team_transaction *tt)
 {
-	struct mailbox_transaction_context *t = tt->t;
-	struct mailbox *box = t->box;
 	struct team_mailbox *tbox = tt->tbox;
-	bool reading = team_transaction_is(t, "FETCH");
 	const struct team_change *change;
 	struct team_refusal refusal;
 	struct seq_range_iter iter;
@@ -167,6 +161,28 @@ team_transaction_fail(struct team_transaction *tt,
 			team_user_add_refusal(tt->tuser, &refusal);
 		}
 	}
+}
+
+static void
+team_transaction_no_changes(struct mail_transaction_commit_changes *changes_r)
+{
+	i_zero(changes_r);
+	changes_r->pool = pool_alloconly_create("team no changes", 64);
+	p_array_init(&changes_r->saved_uids, changes_r->pool, 1);
+}
+
+/* Nothing is changed. Reading goes on: only the client must be told that what
+   it reads is not marked as read. */
+static int
+team_transaction_fail(struct team_transaction *tt,
+		      struct mail_transaction_commit_changes *changes_r)
+{
+	struct mailbox_transaction_context *t = tt->t;
+	struct mailbox *box = t->box;
+	struct team_mailbox *tbox = tt->tbox;
+	bool reading = team_transaction_is(t, "FETCH");
+
+	team_transaction_correct(tt);
 	tbox->module_ctx.super.transaction_rollback(t);
 	tt->unchanged = TRUE;
 	team_transaction_free(tt);
@@ -175,9 +191,7 @@ team_transaction_fail(struct team_transaction *tt,
 				       TEAM_ERRSTR_NOT_RECORDED);
 		return -1;
 	}
-	i_zero(changes_r);
-	changes_r->pool = pool_alloconly_create("team no changes", 64);
-	p_array_init(&changes_r->saved_uids, changes_r->pool, 1);
+	team_transaction_no_changes(changes_r);
 	return 0;
 }
 
@@ -239,9 +253,6 @@ team_transaction_finish(struct team_transaction *tt, uint64_t txn, int ret,
 		fields[1] = t_strconcat("d.error=", error, NULL);
 		fields[2] = NULL;
 		tt->tuser->failures++;
-		/* its private part was written before */
-		if (tt->tbox->team)
-			team_replica_distrust(tt->tbox);
 		team_saves_abort(tt, error);
 		if (txn != 0)
 			team_client_abort(session, txn, fields);
@@ -265,6 +276,27 @@ team_transaction_finish(struct team_transaction *tt, uint64_t txn, int ret,
 	seq_range_array_merge(&tt->tbox->known_uids, &tt->messages_uids);
 }
 
+/* D5: the private part is written when the shared one has been. It fails
+   nothing, since it stands in the journal. */
+static int
+team_transaction_commit_parts(struct team_transaction *tt,
+			      struct mail_transaction_commit_changes *changes_r)
+{
+	struct mailbox_transaction_context *t = tt->t;
+	struct mail_index_transaction *itrans_pvt = t->itrans_pvt;
+	int ret;
+
+	t->itrans_pvt = NULL;
+	ret = tt->tbox->module_ctx.super.transaction_commit(t, changes_r);
+	if (itrans_pvt == NULL)
+		;
+	else if (ret < 0)
+		mail_index_transaction_rollback(&itrans_pvt);
+	else
+		team_replica_commit(tt->tbox, &itrans_pvt);
+	return ret;
+}
+
 static int
 team_transaction_commit_recorded(struct team_transaction *tt,
 				 struct mail_transaction_commit_changes *changes_r)
@@ -275,6 +307,7 @@ team_transaction_commit_recorded(struct team_transaction *tt,
 	struct mail_save_private_changes *pvt_saves = NULL;
 	unsigned int pvt_saves_count = 0;
 	const ARRAY_TYPE(team_refusal) *refusals;
+	bool reading = team_transaction_is(t, "FETCH");
 	uint64_t txn;
 	int ret;
 
@@ -297,16 +330,21 @@ team_transaction_commit_recorded(struct team_transaction *tt,
 	}
 	if (array_count(&tt->changes) > 0 || array_count(&tt->takes) > 0)
 		tbox->changed = TRUE;
-	/* D5: the shared part can't fail for the private one any more */
-	if (tbox->team)
-		team_replica_commit(tbox, t);
-	ret = tbox->module_ctx.super.transaction_commit(t, changes_r);
+	ret = team_transaction_commit_parts(tt, changes_r);
 	team_transaction_finish(tt, txn, ret, changes_r, pvt_saves,
 				pvt_saves_count);
-	if (ret < 0)
+	if (ret < 0) {
 		team_transaction_release_taken(tt);
+		team_transaction_correct(tt);
+	}
 	team_transaction_record_refused(tt);
 	team_transaction_free(tt);
+	if (ret < 0 && reading) {
+		/* Dovecot would disconnect the client */
+		pool_unref(&changes_r->pool);
+		team_transaction_no_changes(changes_r);
+		ret = 0;
+	}
 
 	if (ret == 0 && !tbox->tuser->defer_refusals &&
 	    array_count(&tbox->tuser->refusals) > 0) {
