@@ -31,7 +31,10 @@ struct team_generations_file {
 	/* 0 while changes on other nodes go unheard. Another number whenever
 	   some may have gone unheard since. */
 	_Atomic uint64_t epoch;
-	uint64_t unused[5];
+	/* 0 while the journal can't be written: no intent may be left in the
+	   spool then */
+	_Atomic uint64_t journal;
+	uint64_t unused[4];
 	/* they only rise */
 	_Atomic uint64_t counters[TEAM_GENERATIONS_COUNT];
 };

@@ -23,11 +23,15 @@
    before it reads any request, and closes an older connection of the same
    <client-id> if there is one. A client that says spool may get the descriptor
    of a file along with READY, for as long as the connection lasts. Lines with
-   SESSION and EVENT that it has written there, LF included, stand in the
-   journal by that; they are sent as well, a little later. They are only those
-   whose records have no effect. The file is at most TEAM_SPOOL_MAX_SIZE long,
-   and cut to nothing only when all requests that it has were answered. It is
-   closed before HELLO is said again.
+   SESSION, EVENT, PREPARE, COMMIT and ABORT that it has written there, LF
+   included, stand in the journal by that; they are sent as well, in order, and
+   EVENT a little later. They are only those whose records have no effect but on
+   flags. PREPARE is left there only while the file of team-generations.h says
+   that the journal can be written, and after the service has taken something
+   else of the session; where it changes private flags it is sent before they
+   are. The file is at most TEAM_SPOOL_MAX_SIZE long, and cut to nothing only
+   when all requests that it has were answered. It is closed before HELLO is
+   said again.
 
    SESSION <sid> <key=value>...
      Declares or changes the session that later lines name. No answer. <sid> is
@@ -190,8 +194,9 @@
      own     changes of them that this node's sessions begin: PREPARE and
              EVENT with private flags, COMMIT where they are known only then.
              Who makes the change, and has seen all before it, notes its
-             number along with it. So an index that fell back to an older
-             state has another number.
+             number along with it, which is the next one if PREPARE was left
+             in the spool. So an index that fell back to an older state has
+             another number.
      box     changes of claims, and messages that are copied or moved here:
              they bring the flags of all colleagues; changes of what is
              private

@@ -56,8 +56,10 @@ int team_client_connect(struct team_client *client)
 	team_client_send_line(client, t_strdup_printf("HELLO\t%s\t%s\tspool",
 		client->client_id, my_pid));
 	for (session = client->sessions; session != NULL;
-	     session = session->next)
+	     session = session->next) {
+		session->accepted = FALSE;
 		team_client_send_line(client, session->line);
+	}
 	for (request = client->requests_head; request != NULL;
 	     request = request->next) {
 		request->refused = FALSE;
@@ -79,17 +81,57 @@ int team_client_connect(struct team_client *client)
 	return 0;
 }
 
+/* The intent that the request ends, if it wasn't taken. */
+static struct team_request *
+team_request_refused_intent(struct team_client *client,
+			    const struct team_request *request)
+{
+	struct team_request *intent;
+
+	if (!request->ends)
+		return NULL;
+	for (intent = client->requests_head; intent != request;
+	     intent = intent->next) {
+		if (intent->refused && intent->txn == request->txn)
+			return intent;
+	}
+	return NULL;
+}
+
+static void
+team_session_accepted(struct team_client *client, unsigned int sid)
+{
+	struct team_session *session;
+
+	for (session = client->sessions; session != NULL;
+	     session = session->next) {
+		if (session->sid == sid)
+			session->accepted = TRUE;
+	}
+}
+
 static void
 team_request_finish(struct team_client *client, struct team_request *request,
 		    const char *code, const char *const *args)
 {
-	if ((request->ends || request->spooled) &&
-	    null_strcmp(code, TEAM_CODE_JOURNAL) == 0) {
+	struct team_request *intent =
+		team_request_refused_intent(client, request);
+
+	if (((request->ends || request->spooled) &&
+	     null_strcmp(code, TEAM_CODE_JOURNAL) == 0) ||
+	    (intent != NULL && code != NULL)) {
 		/* it has happened, or was acknowledged: the log must get to
 		   know */
 		request->refused = TRUE;
 		return;
 	}
+	if (intent != NULL) {
+		/* not begun, and given up */
+		team_request_unlink(client, intent);
+		team_request_free(client, &intent);
+	}
+	if (code == NULL)
+		team_session_accepted(client, request->sid);
 	team_request_unlink(client, request);
 	if (request->state == REQUEST_KEPT) {
 		if (code != NULL) {

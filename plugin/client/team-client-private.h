@@ -31,10 +31,18 @@ enum request_state {
 	REQUEST_ANSWERED,
 };
 
+/* An intent that is longer isn't left in the spool. */
+#define SPOOLED_INTENT_MAX 4096
+/* Nor is one while the service hasn't answered to something for so long: what
+   only the spool has isn't on the disk yet. */
+#define SPOOLED_INTENT_MSECS 1000
+
 struct team_request {
 	struct team_request *prev, *next;
-	uint64_t id;
+	uint64_t id, txn;
+	unsigned int sid;
 	enum request_state state;
+	struct timeval created;
 	/* it stands in the spool */
 	bool spooled;
 	char *line;
@@ -74,6 +82,8 @@ struct team_session {
 	char *line;
 	/* the spool's when the line was written to it */
 	unsigned int spool_generation;
+	/* the service took something of it on this connection */
+	bool accepted;
 	ARRAY(struct team_watch) watches;
 	team_push_callback_t *callback;
 	void *context;
@@ -88,6 +98,7 @@ struct team_client {
 	struct timeout *to, *to_unwatch;
 	unsigned int to_msecs, timeout_msecs;
 	char client_id[TEAM_CLIENT_ID_LEN + 1];
+	char *base_dir;
 	uint64_t last_id;
 	unsigned int last_sid;
 
@@ -143,6 +154,9 @@ void team_spool_close(struct team_client *client);
 /* Writes the request, and its session's line if need be. Returns FALSE if it
    can't be. */
 bool team_spool_add(struct team_session *session, struct team_request *request);
+/* The same for an intent, if the service is there and will journal it. */
+bool team_spool_add_intent(struct team_session *session,
+			   struct team_request *request);
 
 /* team-client.c */
 /* Has the ioloop come back for what is left to do. */

@@ -66,6 +66,9 @@ team_request_add(struct team_session *session, enum request_state state,
 
 	request = i_new(struct team_request, 1);
 	request->id = ++client->last_id;
+	request->txn = txn;
+	request->sid = session->sid;
+	i_gettimeofday(&request->created);
 	request->state = state;
 	request->ends = strcmp(cmd, "COMMIT") == 0 ||
 		strcmp(cmd, "ABORT") == 0;
@@ -103,6 +106,13 @@ team_client_report_lost(struct team_client *client)
 	team_client_event(client->sessions, fields);
 }
 
+static void
+team_request_send(struct team_client *client, struct team_request *request)
+{
+	if (client->conn.fd != -1)
+		team_client_send_line(client, request->line);
+}
+
 /* Returns 0 once the request is answered, -1 if its time is up. */
 static int
 team_client_wait(struct team_client *client, struct team_request *request)
@@ -113,8 +123,6 @@ team_client_wait(struct team_client *client, struct team_request *request)
 
 	client->waiting = TRUE;
 	team_client_deadline(client, &deadline);
-	if (client->conn.fd != -1)
-		team_client_send_line(client, request->line);
 	while (request->state != REQUEST_ANSWERED && !request->stopped) {
 		ret = team_client_step(client, &deadline);
 		if (ret < 0)
@@ -145,8 +153,7 @@ team_client_keep(struct team_session *session, const char *cmd, uint64_t txn,
 	struct team_request *request;
 
 	request = team_request_add(session, REQUEST_KEPT, cmd, txn, fields);
-	if (client->conn.fd != -1)
-		team_client_send_line(client, request->line);
+	team_request_send(client, request);
 	return request;
 }
 
@@ -225,6 +232,14 @@ int team_client_flush(struct team_session *session, const char **error_r)
 	return -1;
 }
 
+/* Nobody waits for it any more. */
+static void
+team_request_keep(struct team_client *client, struct team_request *request)
+{
+	request->state = REQUEST_KEPT;
+	client->kept_bytes += request->line_len;
+}
+
 static int
 team_client_simple(struct team_session *session, struct team_request *request,
 		   struct team_answer *answer, bool keep, const char **error_r)
@@ -247,8 +262,7 @@ team_client_simple(struct team_session *session, struct team_request *request,
 	}
 	request->answer = NULL;
 	if (keep) {
-		request->state = REQUEST_KEPT;
-		client->kept_bytes += request->line_len;
+		team_request_keep(client, request);
 	} else {
 		team_request_unlink(client, request);
 		team_request_free(client, &request);
@@ -257,9 +271,29 @@ team_client_simple(struct team_session *session, struct team_request *request,
 	return -1;
 }
 
+/* Sends the intent. Returns TRUE if its answer needn't be waited for. */
+static bool
+team_client_send_intent(struct team_session *session,
+			struct team_request *request,
+			enum team_prepare_flags flags)
+{
+	struct team_client *client = session->client;
+
+	request->spooled = (flags & TEAM_PREPARE_AHEAD) != 0 &&
+		team_spool_add_intent(session, request);
+	team_request_send(client, request);
+	if (!request->spooled)
+		return FALSE;
+	return (flags & TEAM_PREPARE_SEND) == 0 ||
+		(client->conn.fd != -1 &&
+		 team_client_io_send(&client->conn) == 0 &&
+		 client->conn.output->used == 0);
+}
+
 uint64_t team_client_prepare(struct team_session *session,
 			     const char *const *const *records,
-			     unsigned int records_count, uint64_t *own_r,
+			     unsigned int records_count,
+			     enum team_prepare_flags flags, uint64_t *own_r,
 			     const char **error_r)
 {
 	struct team_client *client = session->client;
@@ -276,13 +310,22 @@ uint64_t team_client_prepare(struct team_session *session,
 		request = team_request_add(session, i + 1 < records_count ?
 					   REQUEST_KEPT : REQUEST_WAITING,
 					   "PREPARE", txn, records[i]);
-		if (i + 1 < records_count && client->conn.fd != -1)
-			team_client_send_line(client, request->line);
+		if (i + 1 < records_count)
+			team_request_send(client, request);
+	}
+	if (records_count > 1)
+		flags &= ENUM_NEGATE(TEAM_PREPARE_AHEAD);
+	if (own_r != NULL)
+		*own_r = 0;
+	if (team_client_send_intent(session, request, flags)) {
+		team_request_keep(client, request);
+		team_client_schedule(client);
+		return txn;
 	}
 	ret = team_client_simple(session, request, &answer, TRUE, error_r);
 	if (ret == 0) {
-		if (own_r != NULL && (answer.args[0] == NULL ||
-				      str_to_uint64(answer.args[0], own_r) < 0))
+		if (own_r != NULL && answer.args[0] != NULL &&
+		    str_to_uint64(answer.args[0], own_r) < 0)
 			*own_r = 0;
 		return txn;
 	}
@@ -299,25 +342,33 @@ int team_client_commit(struct team_session *session, uint64_t txn,
 
 	request = team_request_add(session, REQUEST_WAITING, "COMMIT", txn,
 				   fields);
+	team_request_send(session->client, request);
 	return team_client_simple(session, request, &answer, TRUE,
 				  error_r) == 0 ? 0 : -1;
 }
 
-void team_client_commit_later(struct team_session *session, uint64_t txn)
+static void
+team_client_end(struct team_session *session, const char *cmd, uint64_t txn,
+		const char *const *fields)
 {
+	struct team_request *request;
+
 	T_BEGIN {
-		(void)team_client_keep(session, "COMMIT", txn, NULL);
+		request = team_client_keep(session, cmd, txn, fields);
+		request->spooled = team_spool_add(session, request);
 	} T_END;
 	team_client_send_now(session->client);
+}
+
+void team_client_commit_later(struct team_session *session, uint64_t txn)
+{
+	team_client_end(session, "COMMIT", txn, NULL);
 }
 
 void team_client_abort(struct team_session *session, uint64_t txn,
 		       const char *const *fields)
 {
-	T_BEGIN {
-		(void)team_client_keep(session, "ABORT", txn, fields);
-	} T_END;
-	team_client_schedule(session->client);
+	team_client_end(session, "ABORT", txn, fields);
 }
 
 int team_client_request_stream(struct team_session *session, pool_t pool,
@@ -337,6 +388,7 @@ int team_client_request_stream(struct team_session *session, pool_t pool,
 	request->answer = answer_r;
 	request->callback = callback;
 	request->context = context;
+	team_request_send(client, request);
 	ret = team_client_wait(client, request);
 	if (ret < 0) {
 		if (request->stopped) {

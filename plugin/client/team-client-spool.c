@@ -3,7 +3,9 @@
 
 #include "team-common.h"
 #include "str.h"
+#include "time-util.h"
 #include "team-protocol.h"
+#include "team-client-generations.h"
 #include "team-client-private.h"
 
 #include <unistd.h>
@@ -52,9 +54,37 @@ bool team_spool_add(struct team_session *session, struct team_request *request)
 		str_printfa(str, "%s\n", session->line);
 	str_printfa(str, "%s\n", request->line);
 	if (pwrite(client->spool_fd, str_data(str), str_len(str),
-		   client->spool_size) != (ssize_t)str_len(str))
+		   client->spool_size) != (ssize_t)str_len(str)) {
+		/* no part of it may stay */
+		if (ftruncate(client->spool_fd, client->spool_size) < 0)
+			team_spool_close(client);
 		return FALSE;
+	}
 	client->spool_size += str_len(str);
 	session->spool_generation = client->spool_generation;
 	return TRUE;
+}
+
+static bool team_client_answers(struct team_client *client,
+				const struct team_request *request)
+{
+	return !client->away &&
+		timeval_diff_msecs(&request->created,
+				   &client->requests_head->created) <
+		SPOOLED_INTENT_MSECS;
+}
+
+bool team_spool_add_intent(struct team_session *session,
+			   struct team_request *request)
+{
+	struct team_client *client = session->client;
+	const struct team_generations_file *file;
+
+	if (client->spool_fd == -1 || !session->accepted ||
+	    request->line_len > SPOOLED_INTENT_MAX ||
+	    !team_client_answers(client, request))
+		return FALSE;
+	file = team_client_generations(client->base_dir);
+	return file != NULL && atomic_load(&file->journal) != 0 &&
+		team_spool_add(session, request);
 }

@@ -122,6 +122,7 @@ struct team_client *team_client_get(const char *base_dir,
 	client->refcount = 1;
 	client->timeout_msecs = timeout_msecs;
 	client->spool_fd = -1;
+	client->base_dir = i_strdup(base_dir);
 	random_fill(id, sizeof(id));
 	i_strocpy(client->client_id, binary_to_hex(id, sizeof(id)),
 		  sizeof(client->client_id));
@@ -155,6 +156,7 @@ static void team_client_free(struct team_client *client)
 	}
 	array_free(&client->pushes);
 	team_client_io_deinit(&client->conn);
+	i_free(client->base_dir);
 	i_free(client);
 }
 
@@ -212,6 +214,7 @@ void team_session_update(struct team_session *session,
 	i_free(session->line);
 	session->line = i_strdup(str_c(str));
 	session->spool_generation = 0;
+	session->accepted = FALSE;
 
 	if (session->client->conn.fd != -1)
 		team_client_send_line(session->client, session->line);

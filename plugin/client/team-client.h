@@ -77,19 +77,28 @@ void team_client_note(struct team_session *session, const char *const *fields);
    again later unless they were refused). */
 int team_client_flush(struct team_session *session, const char **error_r);
 
+enum team_prepare_flags {
+	/* the intent may be left in the spool, and *own_r 0 */
+	TEAM_PREPARE_AHEAD = 0x01,
+	/* the service must be able to know of it before what is done is seen */
+	TEAM_PREPARE_SEND = 0x02
+};
+
 /* Journals the intent to do what the records say, in one transaction. Returns
    the transaction's id (never 0), or 0 if it can't be journalled and nothing
    must be changed. *own_r is set to what the last PREPARE was answered with,
    0 if nothing; it may be NULL. error_r is for the log. */
 uint64_t team_client_prepare(struct team_session *session,
 			     const char *const *const *records,
-			     unsigned int records_count, uint64_t *own_r,
+			     unsigned int records_count,
+			     enum team_prepare_flags flags, uint64_t *own_r,
 			     const char **error_r);
 /* The transaction's intents were carried out. Waits for the answer. Returns 0
    or -1; then it is sent again later. fields may be NULL. */
 int team_client_commit(struct team_session *session, uint64_t txn,
 		       const char *const *fields, const char **error_r);
-/* The same without waiting: team_client_flush() does. */
+/* The same without waiting: team_client_flush() does, unless it stands in the
+   spool. */
 void team_client_commit_later(struct team_session *session, uint64_t txn);
 /* They were not. With fields they are recorded, without they are dropped.
    Doesn't wait. */

@@ -305,7 +305,8 @@ static uint64_t retain_prepare(struct retain_context *ctx)
 	}
 	array_append_zero(&fields);
 	record = array_front(&fields);
-	txn = team_client_prepare(ctx->team->session, &record, 1, NULL, &error);
+	txn = team_client_prepare(ctx->team->session, &record, 1, 0, NULL,
+				  &error);
 	if (txn == 0)
 		doveadm_team_unanswered("retain", error);
 	return txn;

@@ -36,7 +36,7 @@ team_audit_prepare(struct team_mailbox *tbox, ARRAY_TYPE(const_string) *fields,
 	array_push_back(records, &record);
 	txn = team_client_prepare(team_user_session(tbox->tuser),
 				  array_front(records), array_count(records),
-				  NULL, &error);
+				  0, NULL, &error);
 	if (txn == 0) {
 		e_error(tbox->tuser->user->event, "team: %s: %s is not changed",
 			error, tbox->box->vname);

@@ -108,29 +108,64 @@ int team_generations_update(struct team_mailbox *tbox,
 	return ret;
 }
 
-/* Is the replica what the colleague's last change but these has left? */
-static bool team_generations_own_is(struct team_mailbox *tbox, uint64_t own)
+/* Reads the newest header. Other sessions may have done something that this
+   process hasn't read yet; otherwise something else came between. */
+static bool
+team_generations_own_is(struct team_mailbox *tbox, uint64_t own_min,
+			uint64_t own_max, uint64_t *own_r)
 {
 	struct team_generations_header hdr;
 	struct team_generations now;
+	bool refreshed = FALSE;
 
-	team_generations_read(tbox, &hdr);
-	return hdr.gens.own == own && team_generations_now(tbox, &now) &&
+	for (;;) {
+		team_generations_read(tbox, &hdr);
+		*own_r = hdr.gens.own;
+		if (hdr.gens.own >= own_min && hdr.gens.own <= own_max)
+			break;
+		if (refreshed || mail_index_refresh(tbox->box->index_pvt) < 0)
+			return FALSE;
+		refreshed = TRUE;
+	}
+	return team_generations_now(tbox, &now) &&
 		hdr.gens.epoch == now.epoch;
 }
 
+uint64_t team_generations_own_next(struct team_transaction *tt,
+				   unsigned int count)
+{
+	struct team_mailbox *tbox = tt->tbox;
+	struct team_generations now;
+	uint64_t own;
+
+	if (count == 0 || tt->t->itrans_pvt == NULL ||
+	    !team_generations_now(tbox, &now))
+		return 0;
+	/* what it has may wait to be counted as well */
+	if (tbox->own_epoch == now.epoch)
+		now.own = I_MAX(now.own, tbox->own_last);
+	if (!team_generations_own_is(tbox, now.own, UINT64_MAX, &own))
+		return 0;
+	tbox->own_epoch = now.epoch;
+	tbox->own_last = own + count;
+	return tbox->own_last;
+}
+
 void team_generations_own_change(struct team_transaction *tt, uint64_t own,
-				 unsigned int count)
+				 uint64_t next, unsigned int count)
 {
 	struct mailbox_transaction_context *t = tt->t;
+	uint64_t before;
 
-	if (own == 0 || t->itrans_pvt == NULL)
+	if (count == 0 || t->itrans_pvt == NULL)
 		return;
-	/* other sessions may have done something that this process hasn't read
-	   yet; otherwise something else came between */
-	if (!team_generations_own_is(tt->tbox, own - count) &&
-	    (mail_index_refresh(t->box->index_pvt) < 0 ||
-	     !team_generations_own_is(tt->tbox, own - count)))
+	if (own == 0)
+		own = next;
+	else if (own != next &&
+		 !team_generations_own_is(tt->tbox, own - count, own - count,
+					  &before))
+		return;
+	if (own == 0)
 		return;
 	mail_index_update_header_ext(t->itrans_pvt,
 		tt->tbox->generations_ext_id,

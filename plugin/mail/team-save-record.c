@@ -35,7 +35,7 @@ int team_saves_prepare(struct team_transaction *tt, const char **error_r)
 		array_append_zero(&fields);
 		record = array_front(&fields);
 		group->txn = team_client_prepare(team_user_session(tt->tuser),
-						 &record, 1, NULL, error_r);
+						 &record, 1, 0, NULL, error_r);
 		if (group->txn == 0)
 			return -1;
 	}

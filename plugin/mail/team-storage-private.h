@@ -134,6 +134,8 @@ struct team_mailbox {
 	uint32_t generations_ext_id;
 	/* what this session has seen; the epoch is 0 if that isn't known */
 	struct team_generations gens;
+	/* the number that its last change will get, in that epoch */
+	uint64_t own_epoch, own_last;
 	/* in the shared index's header: the sum of the claims that its keywords
 	   show */
 	uint32_t claims_ext_id;
@@ -475,9 +477,13 @@ void team_saves_need_private(struct team_transaction *tt);
 void team_saves_abort(struct team_transaction *tt, const char *error);
 
 /* team-generations.c */
-/* The transaction's private changes, of count records, got the journal's
-   number own: the private index gets to know that it has them. */
+/* Returns the number that the transaction's private changes, of count records,
+   will get unless others come before them; 0 if it can't be foretold. */
+uint64_t team_generations_own_next(struct team_transaction *tt,
+				   unsigned int count);
+/* They got the journal's number own, or will most likely get next where that
+   isn't known yet (0): the private index gets to know that it has them. */
 void team_generations_own_change(struct team_transaction *tt, uint64_t own,
-				 unsigned int count);
+				 uint64_t next, unsigned int count);
 
 #endif

@@ -195,38 +195,6 @@ team_transaction_fail(struct team_transaction *tt,
 	return 0;
 }
 
-static int
-team_transaction_prepare(struct team_transaction *tt, uint64_t *txn_r)
-{
-	ARRAY_TYPE(const_char_pp) records;
-	unsigned int own_count;
-	uint64_t own = 0;
-	const char *error = "";
-
-	*txn_r = 0;
-	if (tt->failed)
-		return -1;
-	t_array_init(&records, 8);
-	own_count = team_transaction_records(tt, &records);
-	if (array_count(&records) > 0) {
-		*txn_r = team_client_prepare(team_user_session(tt->tuser),
-					     array_front(&records),
-					     array_count(&records), &own,
-					     &error);
-		if (*txn_r == 0)
-			tt->failed = TRUE;
-		else
-			team_generations_own_change(tt, own, own_count);
-	}
-	if (!tt->failed && team_saves_prepare(tt, &error) < 0)
-		tt->failed = TRUE;
-	if (!tt->failed)
-		return 0;
-	e_error(tt->tuser->user->event, "team: %s: %s is not changed", error,
-		tt->tbox->box->vname);
-	return -1;
-}
-
 /* IMAP waits for the journal before its answer, and has to look for what others
    did meanwhile. Nothing else may depend on what was done. */
 static bool team_transaction_may_end_later(struct team_transaction *tt)
@@ -236,6 +204,46 @@ static bool team_transaction_may_end_later(struct team_transaction *tt)
 		array_count(&tt->releases) == 0 &&
 		array_count(&tt->answered) == 0 &&
 		array_count(&tt->guarded_uids) == 0;
+}
+
+static int
+team_transaction_prepare(struct team_transaction *tt, uint64_t *txn_r)
+{
+	ARRAY_TYPE(const_char_pp) records;
+	enum team_prepare_flags flags = 0;
+	unsigned int own_count;
+	uint64_t own = 0, next;
+	const char *error = "";
+
+	*txn_r = 0;
+	if (tt->failed)
+		return -1;
+	t_array_init(&records, 8);
+	own_count = team_transaction_records(tt, &records);
+	if (team_transaction_may_end_later(tt))
+		flags |= TEAM_PREPARE_AHEAD;
+	/* other sessions of the colleague have the same private index */
+	if (own_count > 0)
+		flags |= TEAM_PREPARE_SEND;
+	if (array_count(&records) > 0) {
+		/* the service may count them as soon as they are sent */
+		next = team_generations_own_next(tt, own_count);
+		*txn_r = team_client_prepare(team_user_session(tt->tuser),
+					     array_front(&records),
+					     array_count(&records), flags,
+					     &own, &error);
+		if (*txn_r == 0)
+			tt->failed = TRUE;
+		else
+			team_generations_own_change(tt, own, next, own_count);
+	}
+	if (!tt->failed && team_saves_prepare(tt, &error) < 0)
+		tt->failed = TRUE;
+	if (!tt->failed)
+		return 0;
+	e_error(tt->tuser->user->event, "team: %s: %s is not changed", error,
+		tt->tbox->box->vname);
+	return -1;
 }
 
 static void

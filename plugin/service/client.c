@@ -482,3 +482,15 @@ unsigned int clients_count(void)
 {
 	return clients->connections_count;
 }
+
+struct client *clients_first(void)
+{
+	return clients->connections == NULL ? NULL :
+		container_of(clients->connections, struct client, conn);
+}
+
+struct client *client_next(const struct client *client)
+{
+	return client->conn.next == NULL ? NULL :
+		container_of(client->conn.next, struct client, conn);
+}

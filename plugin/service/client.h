@@ -52,6 +52,9 @@ struct client {
 void clients_init(struct team_service *service);
 void clients_deinit(void);
 unsigned int clients_count(void);
+/* Those that are connected, in no order. NULL after the last. */
+struct client *clients_first(void);
+struct client *client_next(const struct client *client);
 
 /* Carries out a client's request. Returns -1 with an error if the connection
    has to be closed. */

@@ -18,6 +18,7 @@
 #include "service.h"
 #include "session.h"
 #include "state.h"
+#include "unread.h"
 
 #include <stdlib.h>
 
@@ -44,8 +45,11 @@ struct state_request {
 
 	/* SYNC: what is true of the answer at least */
 	struct team_generations gens;
+	/* SYNC: what the colleague's other processes had sent before */
+	struct unread *unread;
 	/* SYNC: intents that came after this are none of its business */
 	uint64_t intents_before;
+	uint64_t wait_until;
 	struct timeout *to_intents;
 	/* answers to come */
 	unsigned int left;
@@ -78,6 +82,7 @@ state_request_new(struct client *client, const struct session *session,
 static void state_request_free(struct state_request *sreq)
 {
 	client_request_end(sreq->client);
+	unread_deinit(&sreq->unread);
 	i_free(sreq->guid);
 	i_free(sreq->colleague);
 	i_free(sreq->name);
@@ -368,14 +373,36 @@ static bool sync_has_intents(struct state_request *sreq)
 	return intents.found;
 }
 
+/* From now on the answer may lack what is changed. */
+static void sync_set_begin(struct state_request *sreq)
+{
+	struct journal *journal = sreq->client->service->journal;
+
+	unread_deinit(&sreq->unread);
+	journal_flush(journal);
+	sreq->intents_before = journal_now(journal) + 1;
+	generations_get(sreq->guid, sreq->uidvalidity, sreq->colleague,
+			&sreq->gens);
+}
+
+/* Is what the colleague's other sessions do to be waited for? */
+static bool sync_has_begun_before(struct state_request *sreq)
+{
+	if (sreq->unread != NULL) {
+		if (unread_is_left(sreq->unread))
+			return TRUE;
+		sync_set_begin(sreq);
+	}
+	return sync_has_intents(sreq);
+}
+
 static void sync_begin(struct state_request *sreq)
 {
 	struct team_service *service = sreq->client->service;
 	struct journal_status status;
 
-	if (sync_has_intents(sreq)) {
-		if (sreq->intents_before + SYNC_INTENTS_MSECS * 1000 <
-		    journal_now(service->journal)) {
+	if (sync_has_begun_before(sreq)) {
+		if (journal_now(service->journal) > sreq->wait_until) {
 			timeout_remove(&sreq->to_intents);
 			client_send_no(sreq->client, sreq->id,
 				       TEAM_CODE_UNAVAILABLE, "the colleague's "
@@ -402,11 +429,11 @@ void command_sync(struct client *client, struct session *session,
 	struct team_service *service = client->service;
 	struct state_request *sreq = state_request_new(client, session, req);
 
-	journal_flush(service->journal);
-	sreq->intents_before = journal_now(service->journal) + 1;
-	/* what is changed from now on may be missing in the answer */
-	generations_get(sreq->guid, sreq->uidvalidity, sreq->colleague,
-			&sreq->gens);
+	sreq->wait_until = journal_now(service->journal) +
+		SYNC_INTENTS_MSECS * 1000;
+	sreq->unread = unread_init(client, sreq->colleague);
+	if (sreq->unread == NULL)
+		sync_set_begin(sreq);
 	sync_begin(sreq);
 }
 

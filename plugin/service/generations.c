@@ -61,10 +61,17 @@ int generations_init(const char *dir)
 void generations_deinit(void)
 {
 	generations_hear(FALSE);
+	generations_journal(FALSE);
 	if (generations != NULL)
 		(void)munmap(generations, sizeof(*generations));
 	generations = NULL;
 	i_close_fd(&generations_fd);
+}
+
+void generations_journal(bool writable)
+{
+	if (generations != NULL)
+		atomic_store(&generations->journal, writable ? 1 : 0);
 }
 
 void generations_hear(bool heard)

@@ -13,6 +13,9 @@ struct team_record;
 int generations_init(const char *dir);
 void generations_deinit(void);
 
+/* The journal can be written, and has room for what is begun; or not any
+   more. */
+void generations_journal(bool writable);
 /* Changes on other nodes are heard from now on; or not any more. */
 void generations_hear(bool heard);
 /* The database was set back: what replicas have says nothing any more. */

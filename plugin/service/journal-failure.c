@@ -123,6 +123,8 @@ static void journal_probe(struct journal *journal)
 
 void journal_fail(struct journal *journal, const char *error)
 {
+	if (journal->writable_callback != NULL)
+		journal->writable_callback(FALSE);
 	if (!journal->fail_told) {
 		journal->fail_told = TRUE;
 		i_error("journal: %s: changes are refused until it can be "
@@ -145,6 +147,8 @@ void journal_recovered(struct journal *journal)
 	i_free(journal->fail_error);
 	timeout_remove(&journal->to_probe);
 	note_write(journal);
+	if (journal->writable_callback != NULL)
+		journal->writable_callback(TRUE);
 }
 
 const char *const *journal_fail_details(struct journal *journal)

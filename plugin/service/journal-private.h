@@ -73,6 +73,7 @@ struct journal {
 	int note_fd;
 	/* it was logged */
 	bool fail_told;
+	journal_writable_t *writable_callback;
 	/* what room is left is for what has been begun */
 	bool fail_room;
 };

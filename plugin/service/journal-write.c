@@ -45,16 +45,23 @@ int journal_reserve(struct journal *journal, size_t size)
 	return 0;
 }
 
+static bool journal_has_room(struct journal *journal, size_t size)
+{
+	if (journal->fail_room)
+		return FALSE;
+	if (journal_reserve(journal, size) == 0)
+		return TRUE;
+	journal_fail(journal, journal_failed("fallocate",
+		journal_last_segment(journal)->path));
+	journal->fail_room = TRUE;
+	return FALSE;
+}
+
 const char *journal_check_room(struct journal *journal, size_t size)
 {
-	if (!journal->fail_room) {
-		/* its end is at least as long */
-		if (journal_reserve(journal, size * 2) == 0)
-			return NULL;
-		journal_fail(journal, journal_failed("fallocate",
-			journal_last_segment(journal)->path));
-		journal->fail_room = TRUE;
-	}
+	/* its end is at least as long */
+	if (journal_has_room(journal, size * 2))
+		return NULL;
 	journal->fail_count++;
 	return journal->fail_error;
 }
@@ -233,6 +240,8 @@ static void journal_written(struct journal *journal, size_t size, bool sync)
 	}
 	if (journal->fail_since != 0 && !journal->fail_room)
 		journal_recovered(journal);
+	/* what comes next may have been left in a spool already */
+	(void)journal_has_room(journal, 0);
 }
 
 static void journal_apply_op(struct journal *journal, const buffer_t *stage,

@@ -67,6 +67,13 @@ void journal_set_commit_callback(struct journal *journal,
 	journal->commit_context = context;
 }
 
+void journal_set_writable_callback(struct journal *journal,
+				   journal_writable_t *callback)
+{
+	journal->writable_callback = callback;
+	callback(journal->fail_since == 0);
+}
+
 void journal_set_finish(struct journal *journal, journal_finish_t *finish,
 			void *context)
 {

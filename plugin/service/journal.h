@@ -70,6 +70,11 @@ void journal_set_commit_callback(struct journal *journal,
 				 journal_commit_callback_t *callback,
 				 void *context);
 
+/* Called whenever it can't be written any more, or can again. */
+typedef void journal_writable_t(bool writable);
+void journal_set_writable_callback(struct journal *journal,
+				   journal_writable_t *callback);
+
 /* Called for RECORDS entries before they are numbered: they may get other
    records, and another number of them. */
 typedef void journal_finish_t(struct journal_entry *entry, void *context);

@@ -172,6 +172,7 @@ static void main_init_parts(void)
 	const struct team_settings *set = service.set;
 	const char *error;
 
+	journal_set_writable_callback(service.journal, generations_journal);
 	if (strcmp(service.node, journal_get_node(service.journal)) != 0) {
 		i_error("team_node is %s, but the journal in %s is %s's: going "
 			"on as %s. To change the name, stop Dovecot when "

@@ -71,6 +71,20 @@ static struct client *spool_client(const char *name)
 	return client;
 }
 
+static bool spool_takes(enum team_command cmd)
+{
+	switch (cmd) {
+	case TEAM_COMMAND_SESSION:
+	case TEAM_COMMAND_EVENT:
+	case TEAM_COMMAND_PREPARE:
+	case TEAM_COMMAND_COMMIT:
+	case TEAM_COMMAND_ABORT:
+		return TRUE;
+	default:
+		return FALSE;
+	}
+}
+
 /* Returns -1 with an error if no more may be read. */
 static int spool_line(struct client *client, const unsigned char *data,
 		      size_t size, const char **error_r)
@@ -82,8 +96,7 @@ static int spool_line(struct client *client, const unsigned char *data,
 	args = team_line_split(data, size, error_r);
 	if (args == NULL || (ret = team_request_parse(args, &req, error_r)) < 0)
 		return -1;
-	if (ret > 0 && (req.cmd == TEAM_COMMAND_SESSION ||
-			req.cmd == TEAM_COMMAND_EVENT))
+	if (ret > 0 && spool_takes(req.cmd))
 		return client_handle(client, &req, error_r);
 	return 0;
 }
@@ -148,9 +161,17 @@ static bool spool_replay(const char *name, int fd)
 	return status.error == NULL;
 }
 
-/* Returns FALSE if it is to be tried again. back: the client itself says that
-   it doesn't use the file any more. */
-static bool spool_finish(const char *name, bool back)
+enum spool_owner {
+	/* it may still use the file */
+	SPOOL_OWNER_UNKNOWN,
+	/* the same, but what the file has must be known now */
+	SPOOL_OWNER_UNKNOWN_READ,
+	/* it says itself that it doesn't any more */
+	SPOOL_OWNER_BACK
+};
+
+/* Returns FALSE if it is to be tried again. */
+static bool spool_finish(const char *name, enum spool_owner owner)
 {
 	const char *path = spool_path(name);
 	bool finished = FALSE;
@@ -163,8 +184,10 @@ static bool spool_finish(const char *name, bool back)
 		i_error("open(%s) failed: %m", path);
 		return FALSE;
 	}
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0 || back)
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 || owner == SPOOL_OWNER_BACK)
 		finished = spool_replay(name, fd);
+	else if (owner == SPOOL_OWNER_UNKNOWN_READ)
+		(void)spool_replay(name, fd);
 	if (finished && unlink(path) < 0 && errno != ENOENT)
 		i_error("unlink(%s) failed: %m", path);
 	i_close_fd(&fd);
@@ -179,7 +202,7 @@ static void spools_retry(void *context ATTR_UNUSED)
 	while (i-- > 0) {
 		name = array_idx_elem(&spools_left, i);
 		T_BEGIN {
-			if (spool_finish(name, FALSE)) {
+			if (spool_finish(name, SPOOL_OWNER_UNKNOWN)) {
 				i_free(name);
 				array_delete(&spools_left, i, 1);
 			}
@@ -208,7 +231,7 @@ int spool_begin(struct client *client)
 	int fd;
 
 	/* what it left has to come before what it sends */
-	if (!spool_finish(name, TRUE) || client->admin ||
+	if (!spool_finish(name, SPOOL_OWNER_BACK) || client->admin ||
 	    strcmp(set->team_fsync, "always") == 0 ||
 	    strcmp(set->team_commit, "remote") == 0)
 		return -1;
@@ -236,7 +259,7 @@ void spool_end(const struct client *client)
 	if (!client->has_spool)
 		return;
 	name = spool_name(client);
-	if (!spool_finish(name, FALSE))
+	if (!spool_finish(name, SPOOL_OWNER_UNKNOWN))
 		spools_add_left(name);
 }
 
@@ -258,12 +281,14 @@ void spools_init(struct team_service *service)
 		i_error("opendir(%s) failed: %m", spools_dir);
 		return;
 	}
+	/* what was begun when the last process ended has to be known to whoever
+	   asks, also if its owner doesn't know yet that the connection is gone */
 	while ((d = readdir(dir)) != NULL) {
-		if (d->d_name[0] != '.')
+		if (d->d_name[0] != '.' &&
+		    !spool_finish(d->d_name, SPOOL_OWNER_UNKNOWN_READ))
 			spools_add_left(d->d_name);
 	}
 	(void)closedir(dir);
-	spools_retry(NULL);
 }
 
 void spools_deinit(void)

@@ -133,17 +133,6 @@ def alternate(servers, rounds, run):
     return values
 
 
-def limits(rows, answers):
-    """What STORE can't be below while its record is first another process's: an
-    answer before the change. That to what became of it comes while the command
-    looks for what others did."""
-    for row in rows:
-        if row.name.startswith('STORE one'):
-            plain = row.median('plain')
-            yield pair.Row(row.section, 'limit of ' + row.name, 'ms', {
-                'plain': row.values['plain'], 'team': [plain + answer for answer in answers]})
-
-
 def measure(servers, count, only=None):
     """Yields a row for each command."""
     sessions = {}

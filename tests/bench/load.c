@@ -3,8 +3,7 @@
 /* Load as colleagues at work make it: many IMAP sessions in one process, each
    of which sends its next command as soon as the last one is answered. Prints
    what was done as JSON. With --null it talks to a server of its own that does
-   nothing, which shows how much of the time is its own. With --echo it measures
-   what asking another process takes at least. */
+   nothing, which shows how much of the time is its own. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,7 +31,6 @@
 #define APPEND_SIZE 2000
 /* Sessions that log in at the same time. */
 #define LOGINS_MAX 20
-#define ECHO_ROUNDS 2001
 
 enum command {
 	FETCH_FLAGS,
@@ -89,7 +87,7 @@ static struct {
 	const char *box, *users;
 	unsigned int sessions, idle, colleagues, seed;
 	double seconds;
-	bool null, echo;
+	bool null;
 } options = {
 	.box = "Team/Bench", .users = "alice,bob,carol,dave",
 	.sessions = 8, .seconds = 5, .seed = 1
@@ -455,53 +453,11 @@ static pid_t null_start(void)
 	return pid;
 }
 
-/* ---- asking another process ---- */
-
 static int time_cmp(const void *t1, const void *t2)
 {
 	float f1 = *(const float *)t1, f2 = *(const float *)t2;
 
 	return f1 < f2 ? -1 : f1 > f2;
-}
-
-/* As mail processes ask the service: a line on a UNIX socket, poll() and a line
-   in answer. */
-static void echo_run(void)
-{
-	char line[200];
-	struct pollfd pfd = { .events = POLLIN };
-	float *took = malloc(ECHO_ROUNDS * sizeof(*took));
-	uint64_t start;
-	int fds[2], i;
-
-	if (took == NULL ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
-		fail("socketpair() failed: %s", strerror(errno));
-	memset(line, 'x', sizeof(line));
-	if (fork() == 0) {
-		(void)close(fds[0]);
-		pfd.fd = fds[1];
-		while (poll(&pfd, 1, -1) > 0 &&
-		       recv(fds[1], line, sizeof(line), 0) > 0) {
-			if (send(fds[1], line, 10, MSG_NOSIGNAL) < 0)
-				break;
-		}
-		_exit(0);
-	}
-	(void)close(fds[1]);
-	pfd.fd = fds[0];
-	for (i = 0; i < ECHO_ROUNDS; i++) {
-		/* most often the other one sleeps by then */
-		(void)usleep(200);
-		start = now_usecs();
-		if (send(fds[0], line, sizeof(line), MSG_NOSIGNAL) < 0 ||
-		    poll(&pfd, 1, -1) <= 0 ||
-		    recv(fds[0], line, sizeof(line), 0) <= 0)
-			fail("echo failed: %s", strerror(errno));
-		took[i] = now_usecs() - start;
-	}
-	qsort(took, ECHO_ROUNDS, sizeof(*took), time_cmp);
-	printf("{\"answer_ms\": %.4f}\n", took[ECHO_ROUNDS / 2] / 1000);
 }
 
 /* ---- results ---- */
@@ -566,10 +522,6 @@ static void read_options(int argc, char **argv)
 			options.null = true;
 			continue;
 		}
-		if (strcmp(argv[i], "--echo") == 0) {
-			options.echo = true;
-			continue;
-		}
 		i++;
 		if (strcmp(argv[i-1], "--port") == 0)
 			port = atoi(value);
@@ -591,7 +543,7 @@ static void read_options(int argc, char **argv)
 			fail("Unknown option %s: --port N --sessions N "
 			     "--idle N --seconds N --users NAME,... "
 			     "--colleagues N (u1 to uN) --box NAME --seed N "
-			     "--null --echo", argv[i-1]);
+			     "--null", argv[i-1]);
 		}
 	}
 	options.address.sin_port = htons(port);
@@ -604,10 +556,6 @@ int main(int argc, char **argv)
 	pid_t pid = 0;
 
 	read_options(argc, argv);
-	if (options.echo) {
-		echo_run();
-		return 0;
-	}
 	if (options.null)
 		pid = null_start();
 	sessions = calloc(options.sessions + options.idle, sizeof(*sessions));

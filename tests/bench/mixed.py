@@ -41,13 +41,6 @@ class Load:
         return json.loads(result.stdout)
 
 
-    def answer(self):
-        """What a line to another process and one back take, in ms."""
-        result = subprocess.run([self.program, '--echo'], capture_output=True, text=True,
-                                check=True)
-        return json.loads(result.stdout)['answer_ms']
-
-
 def rates(load, servers, rounds, seconds, **options):
     """Commands per second by kind, in alternating runs."""
     values = {server.kind: [] for server in servers}

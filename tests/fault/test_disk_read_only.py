@@ -70,8 +70,10 @@ def test_read_only(server, restarts):
     before, logged = len(gaps(server)), len(server.log())
 
     server.set_plan(points.READ_ONLY, 'service')
-    refused(alice, uids[0])
+    # what finds that out may have been acknowledged: then its record waits
+    kept = alice.attempt('UID STORE %d +FLAGS (\\Draft)' % uids[1]).ok
     assert says_what_to_do(server, logged)
+    refused(alice, uids[0])
     since = time.time()
     for _ in range(restarts):
         logged = len(server.log())
@@ -99,6 +101,9 @@ def test_read_only(server, restarts):
     server.wait_settled()
     bob.command('NOOP')
     assert '\\Answered' in alice.flags(uids[0])
+    assert ('\\Draft' in bob.flags(uids[1])) == kept
+    assert len(server.audit("mailbox = %s AND uid = %s AND action = 'flag' AND outcome = 'ok'",
+                            (box, uids[1]))) == kept
     found = gaps(server)[before:]
     assert len(found) == 1, found
     assert 'Read-only file system' in found[0]['error'], found

@@ -119,18 +119,25 @@ def session(server):
 
 
 def test_hanging_service(server, session):
+    """For a second the spool takes changes of flags: the service may only be
+    slow. Then nothing is changed."""
+    first, second = session.uids
+    session.command('UID STORE %d +FLAGS (urgent)' % first)
     pid = wait_for(server.service_pid)
     os.kill(pid, signal.SIGSTOP)
     try:
-        refused_and_unchanged(server, session, session.box, session.uids[0])
+        session.command('UID STORE %d +FLAGS (later)' % first)
+        time.sleep(1.2)
+        refused_and_unchanged(server, session, session.box, first)
     finally:
         os.kill(pid, signal.SIGCONT)
     assert wait_for(lambda: session.attempt(
-        'UID STORE %d +FLAGS (\\Answered)' % session.uids[1], 60).ok, 20)
+        'UID STORE %d +FLAGS (\\Answered)' % second, 60).ok, 20)
     assert server.all_shipped()
     rows = server.audit("mailbox = %s AND colleague = 'carol' AND action = 'flag' "
                         "AND outcome = 'ok'", (session.box,))
-    assert [row['uid'] for row in rows] == [session.uids[1]]
+    assert [(row['uid'], row['detail']['added']) for row in rows] == [
+        (first, 'urgent'), (first, 'later'), (second, '\\Answered')]
     nothing_was_read(server, session)
 
 
@@ -139,7 +146,9 @@ def test_journal_cannot_be_opened(server, session):
     journal = os.path.join(server.dir, 'journal')
     shutil.chown(journal, 'root', 'root')
     os.chmod(journal, 0o500)
-    server.kill_service(signal.SIGKILL)
+    pid = server.kill_service(signal.SIGKILL)
+    # what is done before is in the spool, and acknowledged
+    assert wait_for(lambda: not os.path.exists('/proc/%d' % pid))
     refused_and_unchanged(server, session, session.box, session.uids[0])
     shutil.chown(journal, 'dovecot', 'dovecot')
     os.chmod(journal, 0o700)

@@ -5,7 +5,10 @@ import contextlib
 import glob
 import os
 import re
+import secrets
 import signal
+import socket
+import time
 
 import pytest
 
@@ -85,6 +88,88 @@ def test_killed_before_the_service_was_told(server, others, dies):
     if dies == 'service':
         session.logout()
     assert wait_for(lambda: not spools(server) - others, 10), 'a spool of a dead process is left'
+
+
+@pytest.mark.parametrize('dies', ['both', 'mail process', 'service'])
+@pytest.mark.parametrize('flag', ['\\Seen', '\\Answered', 'my-work', 'urgent'])
+def test_flags_killed_before_the_service_was_told(server, others, dies, flag):
+    """The answer waits for neither the intent nor its end."""
+    box, uids = mailbox(server, 3)
+    user = 'u%d' % (50 + ['both', 'mail process', 'service'].index(dies))
+    session = session_of(server, user)
+    session.select(box)
+    session.command('UID STORE %d +FLAGS (%s)' % (uids[0], flag))
+    assert server.all_shipped(30)
+    service = wait_for(server.service_pid)
+    os.kill(service, signal.SIGSTOP)
+    try:
+        session.command('UID STORE %d +FLAGS (%s)' % (uids[1], flag))
+        session.command('UID STORE %d -FLAGS (%s)' % (uids[0], flag))
+        if dies != 'service':
+            os.kill(mail_process(server, user), signal.SIGKILL)
+        if dies != 'mail process':
+            os.kill(service, signal.SIGKILL)
+    finally:
+        if dies == 'mail process':
+            os.kill(service, signal.SIGCONT)
+    if dies == 'service':
+        session.command('NOOP')
+        session.logout()
+    assert wait_for(lambda: not spools(server) - others, 10), 'a spool of a dead process is left'
+    assert server.all_shipped(30)
+    rows = server.wait_audit("mailbox = %s AND colleague = %s AND action IN ('flag', 'read', 'gap')",
+                             (box, user), 3, 20)
+    assert [(row['uid'], row['outcome'], 'added' in row['detail']) for row in rows] == [
+        (uids[0], 'ok', True), (uids[1], 'ok', True), (uids[0], 'ok', False)]
+    again = server.login(user)
+    again.select(box)
+    assert [flag in again.flags(uid) for uid in uids] == [False, True, False]
+
+
+class Process:
+    """What a mail process of a colleague's says."""
+
+    def __init__(self, server, colleague):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(10)
+        self.sock.connect(os.path.join(server.dir, 'run/dovecot/team'))
+        self.input = self.sock.makefile('r', newline='\n')
+        self.send('VERSION\tteam-client\t1\t0', 'HELLO\t%s\t1' % secrets.token_hex(16),
+                  'SESSION\t1\tcolleague=%s\tservice=imap' % colleague)
+        self.until('READY')
+
+    def send(self, *lines):
+        self.sock.sendall(''.join(line + '\n' for line in lines).encode())
+
+    def until(self, start):
+        """Lines up to the one that begins so."""
+        lines = []
+        for line in self.input:
+            lines.append(line.rstrip('\n'))
+            if line.startswith(start):
+                return lines
+        raise AssertionError('the service closed the connection after %r' % lines)
+
+
+def test_asked_before_the_intent_is_read(server):
+    """Another process of the colleague's reaches the service first, but saw in
+    the private index what the intent led to: the answer has it as well."""
+    guid, name = secrets.token_hex(16), 'Team/Unread'
+    first, second = Process(server, 'u60'), Process(server, 'u60')
+    service = wait_for(server.service_pid)
+    os.kill(service, signal.SIGSTOP)
+    try:
+        # so it is read from first
+        second.send('WATCH\t1\t1\t%s\t1' % guid)
+        first.send('PREPARE\t1\t1\t1\taction=read\toutcome=ok\tmailbox=%s\tuidvalidity=1\t'
+                   'name=%s\tuids=2\tp+\\Seen=2' % (guid, name))
+        second.send('SYNC\t2\t1\t%s\t1\t0\t%s\t0' % (guid, name))
+    finally:
+        os.kill(service, signal.SIGCONT)
+    first.until('OK\t1')
+    time.sleep(0.2)
+    first.send('COMMIT\t2\t1\t1')
+    assert 'D\t2\tflag\t\\Seen\t1\t1023\t2' in second.until('OK\t2')
 
 
 def test_more_than_a_spool_takes(server, others):

@@ -143,7 +143,7 @@ static void ask(struct team_session *session, pool_t pool)
 	team_client_event(session, fields);
 	(void)team_client_request(session, pool, "SYNC", fields, &answer,
 				  &error);
-	txn = team_client_prepare(session, records, 2, NULL, &error);
+	txn = team_client_prepare(session, records, 2, 0, NULL, &error);
 	if (txn != 0)
 		(void)team_client_commit(session, txn, fields, &error);
 	(void)team_client_request_stream(session, pool, "QUERY", fields,

@@ -511,7 +511,8 @@ struct dovecot_pool;
 
 /* As in plugin/client/team-client.h, with nothing of Dovecot's. */
 typedef uint64_t prepare_t(struct team_session *, const char *const *const *,
-			   unsigned int, uint64_t *, const char **);
+			   unsigned int, int, uint64_t *, const char **);
+typedef void commit_later_t(struct team_session *, uint64_t);
 typedef int commit_t(struct team_session *, uint64_t, const char *const *,
 		     const char **);
 typedef void abort_t(struct team_session *, uint64_t, const char *const *);
@@ -521,17 +522,18 @@ typedef int request_t(struct team_session *, struct dovecot_pool *,
 
 prepare_t team_client_prepare;
 commit_t team_client_commit;
+commit_later_t team_client_commit_later;
 abort_t team_client_abort;
 request_t team_client_request;
 
 uint64_t team_client_prepare(struct team_session *session,
 			     const char *const *const *records,
-			     unsigned int count, uint64_t *own_r,
+			     unsigned int count, int flags, uint64_t *own_r,
 			     const char **error_r)
 {
 	NEXT(team_client_prepare);
 	return STEP("prepare", uint64_t, 0,
-		    real(session, records, count, own_r, error_r));
+		    real(session, records, count, flags, own_r, error_r));
 }
 
 int team_client_commit(struct team_session *session, uint64_t txn,
@@ -539,6 +541,12 @@ int team_client_commit(struct team_session *session, uint64_t txn,
 {
 	NEXT(team_client_commit);
 	return STEP("commit", int, -1, real(session, txn, fields, error_r));
+}
+
+void team_client_commit_later(struct team_session *session, uint64_t txn)
+{
+	NEXT(team_client_commit_later);
+	(void)STEP("commit later", int, 0, (real(session, txn), 0));
 }
 
 void team_client_abort(struct team_session *session, uint64_t txn,

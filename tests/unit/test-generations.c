@@ -54,6 +54,22 @@ static int look(void)
 	return WEXITSTATUS(status);
 }
 
+/* Returns what the file says of the journal. */
+static int look_at_journal(void)
+{
+	const struct team_generations_file *file;
+	int status;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		file = team_client_generations(dir);
+		_exit(file == NULL ? 2 : (int)atomic_load(&file->journal));
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return WEXITSTATUS(status);
+}
+
 START_TEST(test_read)
 {
 	struct team_generations gens;
@@ -73,6 +89,18 @@ START_TEST(test_read)
 	ck_assert_int_eq(stat(t_strconcat(dir,
 		"/"TEAM_GENERATIONS_FILE_NAME, NULL), &st), 0);
 	ck_assert_uint_eq(st.st_mode & 0777, 0644);
+}
+END_TEST
+
+/* Intents may be left in spools while it says so. */
+START_TEST(test_journal)
+{
+	ck_assert_int_eq(generations_init(dir), 0);
+	ck_assert_int_eq(look_at_journal(), 0);
+	generations_journal(TRUE);
+	ck_assert_int_eq(look_at_journal(), 1);
+	generations_journal(FALSE);
+	ck_assert_int_eq(look_at_journal(), 0);
 }
 END_TEST
 
@@ -253,6 +281,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_read);
 	tcase_add_test(tc, test_epoch);
+	tcase_add_test(tc, test_journal);
 	tcase_add_test(tc, test_service_killed);
 	tcase_add_test(tc, test_not_ours);
 	tcase_add_test(tc, test_collision);

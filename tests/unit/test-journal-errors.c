@@ -92,17 +92,29 @@ START_TEST(test_disk_full)
 }
 END_TEST
 
+static bool told_writable;
+
+static void set_writable(bool writable)
+{
+	told_writable = writable;
+}
+
 START_TEST(test_recovers)
 {
 	struct journal_status status;
 
+	told_writable = FALSE;
+	journal_set_writable_callback(tj.journal, set_writable);
+	ck_assert(told_writable);
 	test_event(&tj, TEST_CLIENT, 1, "one");
 	journal_flush(tj.journal);
 	test_event(&tj, TEST_CLIENT, 2, "two");
 	flush_limited(tj.journal->offset + 10);
 	ck_assert_uint_eq(tj.error_count, 1);
+	ck_assert(!told_writable);
 	test_event(&tj, TEST_CLIENT, 2, "two");
 	journal_flush(tj.journal);
+	ck_assert(told_writable);
 	ck_assert_uint_eq(tj.ok_count, 2);
 	ck_assert_str_eq(test_records(&tj), "1 one;2 gap;3 two;");
 	journal_get_status(tj.journal, &status);
