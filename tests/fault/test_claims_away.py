@@ -131,7 +131,7 @@ def test_lapse_is_recorded_once_although_the_service_is_killed(short_lease):
         # nothing can be shipped
         cursor.execute('LOCK TABLE team.record IN SHARE MODE')
         assert wait_for(lambda: claims_left(short_lease, box) == 0, LEASE + 10)
-        wait_for(lambda: short_lease.status()['journal_records'] >= '3', 5)
+        wait_for(lambda: int(short_lease.status()['journal_records']) >= 3, 5)
         for _ in range(2):
             restart_service(short_lease, short_lease.kill_service)
     assert wait_for(lambda: len(lapses(short_lease, box)) >= 3, 20)

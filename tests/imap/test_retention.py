@@ -249,6 +249,8 @@ class OldNode(Node):
 
 @pytest.fixture
 def old_nodes(old):
+    for keep in ('12mo', '20d'):
+        old.retain(keep)
     folder = os.path.join(old.server.dir, 'clock-of-nodes')
     os.mkdir(folder)
     shutil.copy(os.path.join(old.server.dir, 'dovecot.conf'), folder)
