@@ -16,28 +16,6 @@
 #define JOURNAL_PROBE_MSECS 1000
 #define NOTE_SIZE_MAX 1024
 
-const char *journal_failed(const char *call, const char *path)
-{
-	const char *advice = "";
-
-	switch (errno) {
-	case EROFS:
-		advice = " (the kernel's log says why: repair the file system "
-			"and mount it writable again)";
-		break;
-	case ENOSPC:
-	case EDQUOT:
-		advice = " (make room there)";
-		break;
-	case EACCES:
-	case EPERM:
-		advice = " (team_journal_dir and what is in it have to belong "
-			"to the service's user)";
-		break;
-	}
-	return t_strdup_printf("%s(%s) failed: %m%s", call, path, advice);
-}
-
 /* ---- the note: "<since> <refused> <error>\n" ---- */
 
 static void note_write(struct journal *journal)

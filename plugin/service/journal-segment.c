@@ -239,6 +239,28 @@ void journal_segment_begin(buffer_t *dest, uint64_t first_seq,
 	journal_segment_append(dest, dest->used, &entry);
 }
 
+const char *journal_failed(const char *call, const char *path)
+{
+	const char *advice = "";
+
+	switch (errno) {
+	case EROFS:
+		advice = " (the kernel's log says why: repair the file system "
+			"and mount it writable again)";
+		break;
+	case ENOSPC:
+	case EDQUOT:
+		advice = " (make room there)";
+		break;
+	case EACCES:
+	case EPERM:
+		advice = " (team_journal_dir and what is in it have to belong "
+			"to the service's user)";
+		break;
+	}
+	return t_strdup_printf("%s(%s) failed: %m%s", call, path, advice);
+}
+
 int journal_pwrite_full(int fd, const void *data, size_t size,
 			uint64_t offset)
 {
