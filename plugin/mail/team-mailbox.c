@@ -13,6 +13,7 @@
 #include "mailbox-list-private.h"
 #include "index-storage.h"
 #include "mail-index-private.h"
+#include "mail-index-view-private.h"
 #include "compat-acl.h"
 #include "team-claims.h"
 #include "team-record.h"
@@ -82,6 +83,26 @@ static enum mail_flags team_get_private_flags_mask(struct mailbox *box)
 	return mask == 0 && tbox->opening_pvt ? MAIL_SEEN : mask;
 }
 
+/* Dovecot looks for the first unseen message from where it last knew all before
+   to be seen, which it finds out only when every message is. That what stands
+   in memory begins later from now on is as true of it as the old place was, and
+   changes move it back. */
+static void team_mailbox_skip_seen(struct mailbox *box)
+{
+	struct mail_index_header *hdr;
+	uint32_t seq, uid;
+
+	if (box->view_pvt == NULL)
+		return;
+	mail_index_lookup_first(box->view_pvt, 0, MAIL_SEEN, &seq);
+	hdr = &box->view_pvt->map->hdr;
+	uid = hdr->next_uid;
+	if (seq != 0)
+		mail_index_lookup_uid(box->view_pvt, seq, &uid);
+	if (hdr->first_unseen_uid_lowwater < uid)
+		hdr->first_unseen_uid_lowwater = uid;
+}
+
 /* Private flags need no more than the right to keep one's seen state. */
 static int
 team_get_status(struct mailbox *box, enum mailbox_status_items items,
@@ -89,6 +110,9 @@ team_get_status(struct mailbox *box, enum mailbox_status_items items,
 {
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
 
+	if ((items & STATUS_FIRST_UNSEEN_SEQ) != 0 &&
+	    (tbox->set->private_flags & MAIL_SEEN) != 0)
+		team_mailbox_skip_seen(box);
 	if (tbox->module_ctx.super.get_status(box, items, status_r) < 0)
 		return -1;
 	if ((items & STATUS_PERMANENT_FLAGS) == 0)

@@ -266,6 +266,25 @@ def test_first_unseen_moves_on(box):
     assert code(bob.select(box.name), 'UNSEEN') == '1'
 
 
+def test_first_unseen_after_other_changes(box):
+    """What a session knows of it stays true of messages that are new, gone, or
+    unread again by whichever session."""
+    alice, other = box.people('alice', 'alice')
+    store(alice, '1:*', '+FLAGS', SEEN)
+    assert code(other.select(box.name), 'UNSEEN') is None
+    alice.append_one(box.name, box.message(70))
+    assert code(other.select(box.name), 'UNSEEN') == '4'
+    store(other, box.uids[0], '+FLAGS', '\\Deleted')
+    other.command('EXPUNGE')
+    assert code(other.select(box.name), 'UNSEEN') == '3'
+    store(other, box.uids[2], '-FLAGS', SEEN)
+    assert code(other.select(box.name), 'UNSEEN') == '2'
+    store(alice, box.uids[1], '-FLAGS', SEEN)
+    assert code(other.select(box.name), 'UNSEEN') == '1'
+    store(other, '1:*', '+FLAGS', SEEN)
+    assert code(other.select(box.name), 'UNSEEN') is None
+
+
 # NOTIFY
 
 class Notified:
