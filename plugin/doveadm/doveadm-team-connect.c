@@ -66,6 +66,7 @@ void doveadm_team_interruptible(struct doveadm_cmd_context *cctx)
 	(void)signal(SIGTERM, SIG_DFL);
 	/* whoever reads the output has seen enough: don't go on for nobody */
 	(void)signal(SIGPIPE, SIG_DFL);
+	doveadm_team_output_begin();
 }
 
 int doveadm_team_connect(struct doveadm_cmd_context *cctx,

@@ -42,11 +42,9 @@ static bool export_record(const struct team_export *exp, const char *error,
 		audit_format_record(ctx->format, exp, ctx->file);
 	} T_END;
 	team_progress_add(&ctx->progress, 1);
-	if (ferror(ctx->file) != 0) {
-		ctx->failed = TRUE;
-		return FALSE;
-	}
-	return TRUE;
+	ctx->failed = ctx->file == stdout ? doveadm_team_output_failed() :
+		ferror(ctx->file) != 0;
+	return !ctx->failed;
 }
 
 static int export_fail_write(const char *path)
@@ -126,9 +124,9 @@ static void export_run(struct doveadm_cmd_context *cctx,
 				    I_MIN(after, audit_nodes_records(&nodes)));
 		(void)export_nodes(team, &nodes, after, &ctx);
 		team_progress_deinit(&ctx.progress);
-		if (fflush(ctx.file) != 0 || ctx.failed ||
-		    (path != NULL && fsync(fileno(ctx.file)) < 0))
-			(void)export_fail_write(path == NULL ? "stdout" : path);
+		if (path != NULL && (fflush(ctx.file) != 0 || ctx.failed ||
+				     fsync(fileno(ctx.file)) < 0))
+			(void)export_fail_write(path);
 	}
 	if (path != NULL && ctx.file != NULL) {
 		i_info("%"PRIu64" records written to %s", ctx.progress.records, path);

@@ -86,7 +86,8 @@ static bool export_row(void *context, const char *const *columns,
 	flags_line_write(&line, ctx->file);
 	flags_line_clear(&line);
 	ctx->lines++;
-	return ferror(ctx->file) == 0;
+	return ctx->file == stdout ? !doveadm_team_output_failed() :
+		ferror(ctx->file) == 0;
 }
 
 static void export_failed(const char *path)
@@ -137,13 +138,10 @@ static void cmd_team_flags_export(struct doveadm_cmd_context *cctx)
 	(void)doveadm_cmd_param_str(cctx, "output", &path);
 	if (doveadm_team_connect(cctx, FLAGS_TIMEOUT_MSECS, &team) < 0)
 		return;
-	if (path != NULL) {
+	if (path != NULL)
 		export_to_file(team, colleague, mailbox, path);
-	} else if ((flags_read(team, colleague, mailbox, export_row,
-			       &ctx) == 0 && fflush(stdout) != 0) ||
-		   ferror(stdout) != 0) {
-		export_failed("stdout");
-	}
+	else
+		(void)flags_read(team, colleague, mailbox, export_row, &ctx);
 	doveadm_team_disconnect(&team);
 }
 

@@ -171,15 +171,20 @@ static int prove_records(struct doveadm_team *team,
 
 static int prove_write(const char *path, const char *text)
 {
-	FILE *file = path == NULL ? stdout : fopen(path, "w");
-	bool failed = file == NULL || fputs(text, file) == EOF ||
-		fflush(file) != 0;
+	FILE *file;
+	bool failed;
 
+	if (path == NULL) {
+		fputs(text, stdout);
+		return 0;
+	}
+	file = fopen(path, "w");
+	failed = file == NULL || fputs(text, file) == EOF || fflush(file) != 0;
 	if (failed) {
-		i_error("write(%s) failed: %m", path == NULL ? "stdout" : path);
+		i_error("write(%s) failed: %m", path);
 		doveadm_exit_code = EX_IOERR;
 	}
-	if (path != NULL && file != NULL)
+	if (file != NULL)
 		(void)fclose(file);
 	return failed ? -1 : 0;
 }

@@ -188,7 +188,7 @@ static bool query_data(void *context, const char *const *args)
 	T_BEGIN {
 		query_print_row(ctx, args + 1);
 	} T_END;
-	return TRUE;
+	return !doveadm_team_output_failed();
 }
 
 static const char *const *
@@ -235,7 +235,8 @@ int doveadm_team_query(struct doveadm_team *team, const char *name,
 		return -1;
 	}
 	if (ret < 0) {
-		doveadm_team_unanswered(name, error);
+		if (!doveadm_team_output_failed())
+			doveadm_team_unanswered(name, error);
 		return -1;
 	}
 	if (answer.code != NULL) {

@@ -41,4 +41,5 @@ void doveadm_team_plugin_init(struct module *module ATTR_UNUSED)
 
 void doveadm_team_plugin_deinit(void)
 {
+	doveadm_team_output_end();
 }

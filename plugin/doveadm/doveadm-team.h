@@ -30,8 +30,17 @@ void doveadm_team_unanswered(const char *what, const char *error);
 
 /* Ctrl-C ends the command at once: it waits outside the ioloop, where
    doveadm's own handlers aren't run. So does it when nobody reads its output
-   any more. */
+   any more. And what it prints is looked after. */
 void doveadm_team_interruptible(struct doveadm_cmd_context *cctx);
+
+/* Standard output will be written to, by printf() or doveadm's formatters. */
+void doveadm_team_output_begin(void);
+/* Returns TRUE if nothing can be written to it any more: a command needn't go
+   on. Called soon after writing, it knows why. */
+bool doveadm_team_output_failed(void);
+/* Writes what is left. If it can't, logs the error, for all commands, and sets
+   the exit code to EX_IOERR. */
+void doveadm_team_output_end(void);
 
 /* Logs the error and sets the exit code to EX_USAGE. */
 void doveadm_team_usage_error(const char *fmt, ...) ATTR_FORMAT(1, 2);

@@ -74,3 +74,27 @@ def test_reader_leaves(long_log):
     found = long_log.wait_audit("action = 'query' AND outcome = 'failed' AND detail->>'query' LIKE %s",
                                 ('%mailbox=' + BOX + '%',))
     assert 0 < int(found[0]['detail']['rows']) < ROWS
+
+
+@pytest.mark.parametrize('command', [
+    ['team', 'audit', 'search', '--limit', '3'],
+    ['-f', 'json', 'team', 'audit', 'search', '--limit', '3'],
+    ['team', 'audit', 'export'],
+    ['team', 'status'],
+], ids=' '.join)
+def test_disk_full(long_log, command):
+    """What couldn't be printed is told, also when it is the last of it only."""
+    with open('/dev/full', 'w', encoding='ascii') as full:
+        result = subprocess.run(shlex.split(long_log.env['TEAM_DOVEADM']) + command, check=False,
+                                stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert result.returncode == os.EX_IOERR, result.stderr
+    assert result.stderr.count(b'write(stdout) failed: No space left on device') == 1, result.stderr
+
+
+def test_disk_full_ends_a_search(long_log):
+    """doveadm doesn't read on what it can't print."""
+    test_disk_full(long_log, ['-f', 'tab', 'team', 'audit', 'search', '--mailbox', BOX,
+                              '--action', 'flag', '--limit', '0'])
+    found = long_log.wait_audit("action = 'query' AND outcome = 'failed' AND detail->>'query' LIKE %s",
+                                ('%action=flag%mailbox=' + BOX + '%',))
+    assert 0 < int(found[0]['detail']['rows']) < ROWS
