@@ -8,6 +8,7 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'imap'))
 import instance  # noqa: E402
+from logs import pytest_runtest_makereport, pytest_runtest_setup  # noqa: E402,F401
 from work import TIMEOUT  # noqa: E402
 
 

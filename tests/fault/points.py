@@ -144,8 +144,8 @@ class Server(instance.Instance):
         """Processes are killed here: what they leave half-written is Dovecot's to
         mend, and it says so. Without memory the service ends, without a panic."""
         return [line for line in super().crashes()
-                if not re.search(r'Corrupted| team(\(\d+\))?: .*(Raw backtrace|killed with signal 6)',
-                                 line)]
+                if not re.search(r'Corrupted| team(\(\d+\))?: .*(Raw backtrace|killed with signal 6)|'
+                                 r'service\(team\): .*returned error', line)]
 
 
 def cases(who, points):

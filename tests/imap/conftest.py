@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import instance  # noqa: E402
+from logs import pytest_runtest_makereport, pytest_runtest_setup  # noqa: E402,F401
 
 STORAGES = os.environ.get('TEAM_TEST_STORAGES', 'sdbox mdbox maildir').split()
 # so that logs are rotated within a test

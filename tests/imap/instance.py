@@ -141,6 +141,9 @@ def sanitizer_settings():
 
 
 class Instance:
+    # those of this process that were started
+    all = []
+
     def __init__(self, storage, mail=0, settings=''):
         work, build = os.environ['TEAM_TEST_WORK'], os.environ['TEAM_TEST_BUILD']
         self.dir = tempfile.mkdtemp(prefix='i', dir=os.path.join(work, 'instances'))
@@ -153,6 +156,7 @@ class Instance:
             f.write(storage + '\n')
         self.settings(settings)
         self.port = free_port()
+        Instance.all.append(self)
         self.start()
 
     def settings(self, text):
@@ -182,17 +186,25 @@ class Instance:
     def remove(self):
         shutil.rmtree(self.dir)
 
-    def log(self):
+    def log(self, start=0):
+        """What Dovecot logged, from that byte on."""
         with contextlib.suppress(FileNotFoundError):
-            with open(os.path.join(self.dir, 'log', 'dovecot.log'), errors='replace') as f:
-                return f.read()
+            with open(os.path.join(self.dir, 'log', 'dovecot.log'), 'rb') as f:
+                f.seek(start)
+                return f.read().decode(errors='replace')
         return ''
 
+    def log_size(self):
+        with contextlib.suppress(FileNotFoundError):
+            return os.path.getsize(os.path.join(self.dir, 'log', 'dovecot.log'))
+        return 0
+
     def crashes(self):
-        """Log lines that must never be there, whatever fails."""
+        """Log lines that must never be there, whatever fails. Signals 9 and 15
+        are sent by tests."""
         return [line for line in self.log().splitlines()
-                if re.search(r'Panic:|Raw backtrace|killed with signal (6|7|8|11)\b|'
-                             r'Corrupted|Assert', line)]
+                if re.search(r'Panic:|Raw backtrace|Corrupted|Assert|killed with signal (?!9\b|15\b)|'
+                             r'service\((imap|lmtp|pop3|submission|team)[^)]*\): .*returned error', line)]
 
     # IMAP
 
