@@ -43,6 +43,8 @@ def test_the_clock_is_set(timed, seconds, way):
     alice = timed.login('alice')
     alice.select(box)
     alice.command('UID STORE %d +FLAGS (\\Answered)' % uids[0])
+    # the service may not have read it yet
+    assert timed.all_shipped()
     timed.clock.set(seconds)
     assert wait_for(lambda: timed.log().count(text) > told, 5)
     alice.command('UID STORE %d +FLAGS (\\Answered)' % uids[1])
