@@ -22,16 +22,16 @@
      READY   <node> [spool]
    before it reads any request, and closes an older connection of the same
    <client-id> if there is one. A client that says spool may get the descriptor
-   of a file along with READY, for as long as the connection lasts. Lines with
-   SESSION, EVENT, PREPARE, COMMIT and ABORT that it has written there, LF
-   included, stand in the journal by that; they are sent as well, in order, and
-   EVENT a little later. They are only those whose records have no effect but on
-   flags. PREPARE is left there only while the file of team-generations.h says
-   that the journal can be written, and after the service has taken something
-   else of the session; where it changes private flags it is sent before they
-   are. The file is at most TEAM_SPOOL_MAX_SIZE long, and cut to nothing only
-   when all requests that it has were answered. It is closed before HELLO is
-   said again.
+   of a file along with READY. Lines with SESSION, EVENT, PREPARE, COMMIT and
+   ABORT that it has written there, LF included, stand in the journal by that;
+   they are sent as well, in order, and EVENT a little later. They are only those
+   whose records have no effect but on flags. PREPARE is left there only while
+   the file of team-generations.h says that the journal can be written, and after
+   the service has taken something else of the session; where it changes private
+   flags it is sent before they are. The file is at most TEAM_SPOOL_MAX_SIZE
+   long, and cut to nothing only when all requests that it has were answered.
+   When the connection is gone the client may go on with it, but for PREPARE,
+   until the service has removed it, as it does before READY on another one.
 
    SESSION <sid> <key=value>...
      Declares or changes the session that later lines name. No answer. <sid> is

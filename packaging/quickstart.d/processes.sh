@@ -51,7 +51,9 @@ descendants_of()
 }
 
 # stop_process PID SIGNAL: stops it and waits until it and its children are
-# gone; kills those that don't go.
+# gone; kills those that don't go. Once it has gone, its children get SIGTERM, as
+# they do from systemd: mail processes would wait until they were idle for long
+# enough.
 stop_process()
 {
 	local pid=$1 signal=$2 process
@@ -65,5 +67,6 @@ stop_process()
 			kill -s KILL "$process" 2>/dev/null || true
 			wait_until 5 is_gone "$process" || true
 		fi
+		[ "$process" != "$pid" ] || kill -s TERM "${all[@]:1}" 2>/dev/null || true
 	done
 }

@@ -10,6 +10,7 @@
 #include "sleep.h"
 #include "strescape.h"
 #include "time-util.h"
+#include "master-service.h"
 #include "team-protocol.h"
 #include "team-client-private.h"
 
@@ -25,8 +26,8 @@ void team_client_disconnect(struct team_client *client)
 	struct team_request *request;
 
 	io_remove(&client->io);
-	team_spool_close(client);
 	team_client_io_disconnect(&client->conn);
+	client->spool_is_old = client->spool_fd != -1;
 	/* the answer comes anew; rows that the caller already has would come
 	   twice */
 	for (request = client->requests_head; request != NULL;
@@ -198,6 +199,8 @@ team_client_ready(struct team_client *client, const char *const *args)
 {
 	int fd = team_client_io_take_fd(&client->conn);
 
+	/* the service has taken over what the old one has */
+	team_spool_close(client);
 	if (fd != -1 && args[0] != NULL && null_strcmp(args[1], "spool") == 0)
 		team_spool_open(client, fd);
 	else
@@ -309,13 +312,20 @@ static unsigned int msecs_left(const struct timeval *deadline)
 	return msecs < 0 ? 0 : msecs;
 }
 
+/* Dovecot is being stopped: if nobody listens, nobody will. */
+static bool team_client_is_left_alone(void)
+{
+	return master_service != NULL &&
+		master_service_is_master_stopped(master_service);
+}
+
 int team_client_step(struct team_client *client, struct timeval *deadline)
 {
 	unsigned int left = msecs_left(deadline);
 	int ret;
 
 	if (team_client_connect(client) < 0) {
-		if (left == 0)
+		if (left == 0 || team_client_is_left_alone())
 			return -1;
 		i_sleep_msecs(I_MIN(left, CONNECT_RETRY_MSECS));
 		return 0;

@@ -108,8 +108,10 @@ struct team_client {
 	size_t kept_bytes;
 	unsigned int lost_count;
 
-	/* -1 if the service gave none on this connection */
+	/* -1 if the service gave none */
 	int spool_fd;
+	/* it gave it on the last connection, and didn't say READY on another */
+	bool spool_is_old;
 	size_t spool_size;
 	/* rises when it is begun anew */
 	unsigned int spool_generation;
@@ -149,7 +151,7 @@ void team_request_free(struct team_client *client,
 /* team-client-spool.c */
 /* Takes over the file that the service gave. */
 void team_spool_open(struct team_client *client, int fd);
-/* To be called before the service is told HELLO again. */
+/* Nothing may be written to it after a HELLO was answered. */
 void team_spool_close(struct team_client *client);
 /* Writes the request, and its session's line if need be. Returns FALSE if it
    can't be. */

@@ -8,11 +8,13 @@
 #include "team-client-generations.h"
 #include "team-client-private.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 void team_spool_open(struct team_client *client, int fd)
 {
-	team_spool_close(client);
+	i_assert(client->spool_fd == -1);
+
 	fd_close_on_exec(fd, TRUE);
 	client->spool_fd = fd;
 	client->spool_size = 0;
@@ -22,6 +24,17 @@ void team_spool_open(struct team_client *client, int fd)
 void team_spool_close(struct team_client *client)
 {
 	i_close_fd(&client->spool_fd);
+	client->spool_is_old = FALSE;
+}
+
+/* A service that was told HELLO removes what the last connection's spool was,
+   which shows before its READY does. */
+static bool team_spool_is_taken(const struct team_client *client)
+{
+	struct stat st;
+
+	return client->spool_is_old &&
+		(fstat(client->spool_fd, &st) < 0 || st.st_nlink == 0);
 }
 
 /* Begins it anew when it is full and all that stands in it is in the journal
@@ -62,7 +75,7 @@ bool team_spool_add(struct team_session *session, struct team_request *request)
 	}
 	client->spool_size += str_len(str);
 	session->spool_generation = client->spool_generation;
-	return TRUE;
+	return !team_spool_is_taken(client);
 }
 
 static bool team_client_answers(struct team_client *client,
@@ -80,8 +93,8 @@ bool team_spool_add_intent(struct team_session *session,
 	struct team_client *client = session->client;
 	const struct team_generations_file *file;
 
-	if (client->spool_fd == -1 || !session->accepted ||
-	    request->line_len > SPOOLED_INTENT_MAX ||
+	if (client->spool_fd == -1 || client->spool_is_old ||
+	    !session->accepted || request->line_len > SPOOLED_INTENT_MAX ||
 	    !team_client_answers(client, request))
 		return FALSE;
 	file = team_client_generations(client->base_dir);

@@ -40,13 +40,16 @@
 #define JOURNAL_WAIT_MSECS 10000
 /* How long to go on shipping at shutdown. */
 #define SHUTDOWN_SHIP_MSECS 1000
+/* So often a process that is to end looks whether another one waits for the
+   journal. */
+#define SUCCESSOR_CHECK_MSECS 50
 
 /* as of nice */
 #define PRIORITY -10
 
 static struct team_service service;
 static struct ledger *ledger;
-static struct timeout *to_journal;
+static struct timeout *to_journal, *to_successor;
 static char *journal_note_path;
 static int pid_fd = -1;
 
@@ -78,14 +81,19 @@ static int run_file_create(const char *path, mode_t mode, uid_t uid, gid_t gid)
 	return fd;
 }
 
+static void pid_file_empty(void)
+{
+	if (pid_fd >= 0 && ftruncate(pid_fd, 0) < 0)
+		i_warning("ftruncate("PID_FILE_NAME") failed: %m");
+}
+
 static void run_files_create(const char *base_dir, uid_t uid, gid_t gid)
 {
 	const char *path = t_strdup_printf("%s/"PID_FILE_NAME, base_dir);
 	int fd;
 
 	pid_fd = run_file_create(path, 0644, uid, gid);
-	if (pid_fd >= 0 && ftruncate(pid_fd, 0) < 0)
-		i_warning("ftruncate(%s) failed: %m", path);
+	pid_file_empty();
 
 	/* what an older process noted stays */
 	path = t_strdup_printf("%s/"JOURNAL_NOTE_NAME, base_dir);
@@ -102,6 +110,33 @@ static void pid_file_write(void)
 
 	if (pid_fd >= 0 && write_full(pid_fd, pid, strlen(pid)) < 0)
 		i_warning("write("PID_FILE_NAME") failed: %m");
+}
+
+static bool successor_has_come(void)
+{
+	struct stat st;
+
+	/* it has emptied the file */
+	return pid_fd < 0 || fstat(pid_fd, &st) < 0 || st.st_size == 0;
+}
+
+static void successor_check(void *context ATTR_UNUSED)
+{
+	if (successor_has_come())
+		master_service_stop(master_service);
+}
+
+/* Dovecot is stopped or reloaded. Clients that were active just now may stay for
+   a while: so does the service, until the last one has gone, unless it has a
+   successor, which needs the journal. */
+static void main_die(void)
+{
+	if (clients_count() == 0 || successor_has_come())
+		master_service_stop(master_service);
+	else if (to_successor == NULL) {
+		to_successor = timeout_add_short(SUCCESSOR_CHECK_MSECS,
+						 successor_check, NULL);
+	}
 }
 
 /* Every mail process waits for its answers: on a busy machine it mustn't stand
@@ -282,11 +317,13 @@ static void main_ship_rest(void)
 	if (!shipper_is_connected(service.shipper))
 		return;
 	to = timeout_add(SHUTDOWN_SHIP_MSECS, ship_timeout, &timed_out);
-	io_loop_set_running(current_ioloop);
 	while (!timed_out && shipper_is_connected(service.shipper) &&
 	       (!shipper_is_idle(service.shipper) ||
-		!checkpoints_are_sent(service.checkpoints)))
+		!checkpoints_are_sent(service.checkpoints))) {
+		/* a signal stops it, and then no timeout is called */
+		io_loop_set_running(current_ioloop);
 		io_loop_handler_run(current_ioloop);
+	}
 	timeout_remove(&to);
 }
 
@@ -316,7 +353,9 @@ static void main_deinit(void)
 	/* the ioloop runs once more to ship the rest */
 	master_service_stop_new_connections(master_service);
 	generations_deinit();
+	timeout_remove(&to_successor);
 	timeout_remove(&to_journal);
+	pid_file_empty();
 	if (service.journal != NULL)
 		main_deinit_parts();
 	else
@@ -324,8 +363,6 @@ static void main_deinit(void)
 	i_free(service.journal_error);
 	i_free(journal_note_path);
 	ledger_deinit(&ledger);
-	if (pid_fd != -1 && ftruncate(pid_fd, 0) < 0)
-		i_warning("ftruncate("PID_FILE_NAME") failed: %m");
 	i_close_fd(&pid_fd);
 }
 
@@ -349,8 +386,8 @@ int main(int argc, char *argv[])
 	/* a full disk is an error of write(), not the end */
 	(void)signal(SIGXFSZ, SIG_IGN);
 	main_preinit(set, base_dir);
-	/* after a reload the new process needs the journal */
 	master_service_set_die_with_master(master_service, TRUE);
+	master_service_set_die_callback(master_service, main_die);
 
 	main_init(set);
 	master_service_init_finish(master_service);
