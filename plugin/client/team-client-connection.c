@@ -40,11 +40,33 @@ void team_client_disconnect(struct team_client *client)
 	}
 }
 
+static struct team_session *
+team_session_find(struct team_client *client, unsigned int sid)
+{
+	struct team_session *session;
+
+	for (session = client->sessions; session != NULL;
+	     session = session->next) {
+		if (session->sid == sid)
+			break;
+	}
+	return session;
+}
+
+/* The service takes it from the spool: it wouldn't know the session any
+   more. */
+static bool team_request_is_left(struct team_client *client,
+				 const struct team_request *request)
+{
+	return request->spooled &&
+		team_session_find(client, request->sid) == NULL;
+}
+
 int team_client_connect(struct team_client *client)
 {
 	struct team_session *session;
 	const struct team_watch *watch;
-	struct team_request *request;
+	struct team_request *request, *next;
 
 	if (client->conn.fd != -1)
 		return 0;
@@ -61,8 +83,13 @@ int team_client_connect(struct team_client *client)
 		session->accepted = FALSE;
 		team_client_send_line(client, session->line);
 	}
-	for (request = client->requests_head; request != NULL;
-	     request = request->next) {
+	for (request = client->requests_head; request != NULL; request = next) {
+		next = request->next;
+		if (team_request_is_left(client, request)) {
+			team_request_unlink(client, request);
+			team_request_free(client, &request);
+			continue;
+		}
 		request->refused = FALSE;
 		team_client_send_line(client, request->line);
 	}
@@ -82,7 +109,8 @@ int team_client_connect(struct team_client *client)
 	return 0;
 }
 
-/* The intent that the request ends, if it wasn't taken. */
+/* The intent that the request ends, if it wasn't taken. Answers come in order,
+   so the request's is one to what came before the intent was sent again. */
 static struct team_request *
 team_request_refused_intent(struct team_client *client,
 			    const struct team_request *request)
@@ -93,22 +121,26 @@ team_request_refused_intent(struct team_client *client,
 		return NULL;
 	for (intent = client->requests_head; intent != request;
 	     intent = intent->next) {
-		if (intent->refused && intent->txn == request->txn)
+		if (intent->late && intent->txn == request->txn)
 			return intent;
 	}
 	return NULL;
 }
 
+/* It has happened, or was acknowledged. */
+static bool team_request_is_owed(const struct team_request *request)
+{
+	return request->ends ||
+		(request->spooled && request->state == REQUEST_KEPT);
+}
+
 static void
 team_session_accepted(struct team_client *client, unsigned int sid)
 {
-	struct team_session *session;
+	struct team_session *session = team_session_find(client, sid);
 
-	for (session = client->sessions; session != NULL;
-	     session = session->next) {
-		if (session->sid == sid)
-			session->accepted = TRUE;
-	}
+	if (session != NULL)
+		session->accepted = TRUE;
 }
 
 static void
@@ -118,12 +150,11 @@ team_request_finish(struct team_client *client, struct team_request *request,
 	struct team_request *intent =
 		team_request_refused_intent(client, request);
 
-	if (((request->ends || request->spooled) &&
+	if ((team_request_is_owed(request) &&
 	     null_strcmp(code, TEAM_CODE_JOURNAL) == 0) ||
-	    (intent != NULL && code != NULL)) {
-		/* it has happened, or was acknowledged: the log must get to
-		   know */
-		request->refused = TRUE;
+	    (intent != NULL && (code != NULL || !intent->refused))) {
+		/* the log must get to know */
+		request->refused = request->late = TRUE;
 		return;
 	}
 	if (intent != NULL) {
@@ -290,14 +321,32 @@ bool team_client_has_refused(struct team_client *client)
 	return FALSE;
 }
 
+bool team_client_has_late(struct team_client *client)
+{
+	struct team_request *request;
+
+	for (request = client->requests_head; request != NULL;
+	     request = request->next) {
+		if (request->late)
+			return TRUE;
+	}
+	return FALSE;
+}
+
 void team_client_send_refused(struct team_client *client)
 {
 	struct team_request *request;
 
 	for (request = client->requests_head; request != NULL &&
 	     client->conn.fd != -1; request = request->next) {
-		if (request->refused)
-			team_client_send_line(client, request->line);
+		if (!request->refused)
+			continue;
+		if (team_request_is_left(client, request)) {
+			/* that lets it have the spool */
+			team_client_disconnect(client);
+			break;
+		}
+		team_client_send_line(client, request->line);
 		request->refused = FALSE;
 	}
 }

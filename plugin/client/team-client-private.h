@@ -60,6 +60,8 @@ struct team_request {
 	bool ends;
 	/* the journal couldn't be written: to be sent again */
 	bool refused;
+	/* it was so before, and may have been sent again since */
+	bool late;
 };
 
 struct team_watch {
@@ -135,6 +137,7 @@ int team_client_pump(struct team_client *client, unsigned int msecs);
 /* What the journal couldn't be written for: is there any, and sending it
    again. */
 bool team_client_has_refused(struct team_client *client);
+bool team_client_has_late(struct team_client *client);
 void team_client_send_refused(struct team_client *client);
 /* One step towards an answer: connects, or reads. Returns 1 after progress, 0
    if there was none, -1 once the time is up. */

@@ -271,6 +271,28 @@ team_client_simple(struct team_session *session, struct team_request *request,
 	return -1;
 }
 
+/* What was acknowledged has to stand in the journal before what comes after
+   it. Returns FALSE if it can't be written yet. */
+static bool team_client_catch_up(struct team_client *client)
+{
+	struct timeval deadline;
+	bool was_waiting = client->waiting;
+
+	if (!team_client_has_late(client))
+		return TRUE;
+	client->waiting = TRUE;
+	i_gettimeofday(&deadline);
+	timeval_add_msecs(&deadline, AWAY_TIMEOUT_MSECS);
+	team_client_send_refused(client);
+	while (team_client_has_late(client)) {
+		if (team_client_step(client, &deadline) < 0)
+			break;
+	}
+	client->waiting = was_waiting;
+	team_client_schedule(client);
+	return !team_client_has_late(client);
+}
+
 /* Sends the intent. Returns TRUE if its answer needn't be waited for. */
 static bool
 team_client_send_intent(struct team_session *session,
@@ -299,11 +321,17 @@ uint64_t team_client_prepare(struct team_session *session,
 	struct team_client *client = session->client;
 	struct team_request *request = NULL;
 	struct team_answer answer;
-	uint64_t txn = client->last_id + 1;
+	uint64_t txn;
 	unsigned int i;
 	int ret;
 
 	i_assert(records_count > 0);
+	if (!team_client_catch_up(client)) {
+		*error_r = t_strdup_printf("The journal of the team service at "
+			"%s can't be written", client->conn.path);
+		return 0;
+	}
+	txn = client->last_id + 1;
 	for (i = 0; i < records_count; i++) {
 		/* all but the last are answered before it, since journalled
 		   requests are answered in order */

@@ -52,14 +52,12 @@ static void team_client_deliver_pushes(struct team_client *client)
 	}
 }
 
-static void team_client_work(struct team_client *client)
+void team_client_input(struct team_client *client)
 {
-	timeout_remove(&client->to);
 	if (client->waiting)
 		return;
 	/* a callback may drop the last session */
 	client->refcount++;
-	team_client_send_refused(client);
 	if (client->conn.fd != -1)
 		(void)team_client_pump(client, 0);
 	if (client->conn.fd == -1 && client->sessions != NULL)
@@ -69,9 +67,13 @@ static void team_client_work(struct team_client *client)
 	team_client_unref(&client);
 }
 
-void team_client_input(struct team_client *client)
+static void team_client_timeout(struct team_client *client)
 {
-	team_client_work(client);
+	timeout_remove(&client->to);
+	if (!client->waiting) {
+		team_client_send_refused(client);
+		team_client_input(client);
+	}
 }
 
 /* Has the ioloop come back for what is left to do. */
@@ -96,7 +98,7 @@ void team_client_schedule(struct team_client *client)
 	timeout_remove(&client->to);
 	client->to_msecs = msecs;
 	client->to = timeout_add_short_to(io_loop_get_root(), msecs,
-					  team_client_work, client);
+					  team_client_timeout, client);
 }
 
 /*

@@ -425,6 +425,20 @@ static void resolve_request(struct client *client,
 	stage_request(client, req, &entry, sync, jreq);
 }
 
+/* The intent may have been refused, and be sent again. */
+static void send_unknown_txn(struct client *client,
+			     const struct team_request *req)
+{
+	struct journal_status status;
+
+	journal_get_status(client->service->journal, &status);
+	if (status.error == NULL)
+		send_invalid(client, req, "unknown transaction");
+	else
+		client_send_no(client, req->id, TEAM_CODE_JOURNAL,
+			       status.error);
+}
+
 static struct ledger_intent *
 request_intent(struct client *client, const struct team_request *req)
 {
@@ -446,19 +460,9 @@ void command_commit(struct client *client, struct session *session ATTR_UNUSED,
 		return;
 	intent = request_intent(client, req);
 	if (intent == NULL)
-		send_invalid(client, req, "unknown transaction");
+		send_unknown_txn(client, req);
 	else
 		resolve_request(client, req, intent, "ok");
-}
-
-static bool fields_have_outcome(const char *const *fields, const char *outcome)
-{
-	for (; *fields != NULL; fields++) {
-		if (strncmp(*fields, "outcome=", 8) == 0 &&
-		    strcmp(*fields + 8, outcome) == 0)
-			return TRUE;
-	}
-	return FALSE;
 }
 
 void command_abort(struct client *client, struct session *session ATTR_UNUSED,
@@ -475,8 +479,8 @@ void command_abort(struct client *client, struct session *session ATTR_UNUSED,
 		answer_staged(client);
 		client_send_ok(client, req->id, NULL);
 	} else if (intent == NULL)
-		send_invalid(client, req, "unknown transaction");
-	else if (fields_have_outcome(req->fields, "ok"))
+		send_unknown_txn(client, req);
+	else if (str_array_find(req->fields, "outcome=ok"))
 		send_invalid(client, req, "ABORT can't have outcome=ok");
 	else if (req->fields[0] != NULL)
 		resolve_request(client, req, intent, "failed");

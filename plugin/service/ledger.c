@@ -312,7 +312,7 @@ void ledger_snapshot(struct ledger *ledger, time_t seen_since,
 	while (hash_table_iterate(iter, ledger->clients, &id, &client)) {
 		if (client->intents == NULL &&
 		    (array_count(&client->done) == 0 ||
-		     (client->last_seen != 0 &&
+		     (client->last_seen != 0 && !client->spool_left &&
 		      client->last_seen < seen_since)))
 			continue;
 		T_BEGIN {
@@ -340,7 +340,8 @@ static bool client_is_expired(const struct ledger_client *client,
 {
 	const struct ledger_intent *intent;
 
-	if (client->last_seen == 0 || client->last_seen >= seen_since)
+	if (client->last_seen == 0 || client->last_seen >= seen_since ||
+	    client->spool_left)
 		return FALSE;
 	for (intent = client->intents; intent != NULL; intent = intent->next) {
 		if (!intent->given_up)

@@ -35,6 +35,9 @@ struct ledger_client {
 	size_t intents_size;
 	/* when the client was seen last; 0 while it is connected */
 	time_t last_seen;
+	/* its spool is to be read later, and has what is done as well: nothing
+	   is forgotten until then */
+	bool spool_left;
 	bool forgot;
 };
 

@@ -147,6 +147,8 @@ static bool spool_replay(const char *name, int fd)
 	if (spool_read(fd, buf) < 0)
 		i_error("read(%s) failed: %m", spool_path(name));
 	else if (client != NULL && buf->used > 0) {
+		/* what the client itself sent is staged under another one */
+		journal_flush(spools_service->journal);
 		spool_lines(client, buf);
 		journal_flush(spools_service->journal);
 		journal_get_status(spools_service->journal, &status);
@@ -159,6 +161,15 @@ static bool spool_replay(const char *name, int fd)
 	}
 	buffer_free(&buf);
 	return status.error == NULL;
+}
+
+static void spool_set_left(const char *name, bool left)
+{
+	struct ledger_client *client =
+		ledger_find(spools_service->ledger, t_strcut(name, '.'));
+
+	if (client != NULL)
+		client->spool_left = left;
 }
 
 enum spool_owner {
@@ -188,6 +199,7 @@ static bool spool_finish(const char *name, enum spool_owner owner)
 		finished = spool_replay(name, fd);
 	else if (owner == SPOOL_OWNER_UNKNOWN_READ)
 		(void)spool_replay(name, fd);
+	spool_set_left(name, !finished);
 	if (finished && unlink(path) < 0 && errno != ENOENT)
 		i_error("unlink(%s) failed: %m", path);
 	i_close_fd(&fd);

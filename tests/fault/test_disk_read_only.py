@@ -60,6 +60,31 @@ def gaps(server):
             if row['detail'].get('reason') == 'journal failed']
 
 
+def test_what_was_acknowledged_comes_first(server):
+    """Changes of flags whose records couldn't be written any more get into the log
+    before what the session does when they can be."""
+    box, uids = mailbox(server, 4)
+    alice = server.login('alice', timeout=60)
+    alice.select(box)
+    expected = []
+    for uid in uids:
+        server.wait_settled()
+        server.set_plan(points.READ_ONLY, 'service')
+        kept = alice.attempt('UID STORE %d +FLAGS (my-kept)' % uid).ok
+        alice.attempt('UID STORE %d +FLAGS (my-other)' % uid)
+        server.set_plan(points.OFF)
+        assert wait_for(lambda: server.service_status().get('journal') == 'writable', 20, 0.01)
+        assert wait_for(lambda n=uid: alice.attempt('UID STORE %d -FLAGS (my-kept)' % n).ok, 20,
+                        0.05)
+        expected += [(uid, True), (uid, False)] if kept else []
+    server.wait_settled()
+    rows = server.audit("mailbox = %s AND colleague = 'alice' AND action IN ('flag', 'gap') "
+                        "AND (detail->>'added' = 'my-kept' OR detail->>'removed' = 'my-kept')",
+                        (box,))
+    assert [(row['uid'], 'added' in row['detail']) for row in rows] == expected
+    assert server.audit("mailbox = %s AND outcome <> 'ok'", (box,)) == []
+
+
 @pytest.mark.parametrize('restarts', [0, 1, 2], ids=['goes on', 'restarted', 'restarted twice'])
 def test_read_only(server, restarts):
     box, uids = mailbox(server, 2)
