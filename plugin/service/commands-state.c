@@ -94,13 +94,22 @@ static void state_request_free(struct state_request *sreq)
 void client_send_pg_error(struct client *client, uint64_t id,
 			  enum pg_action action, const char *error)
 {
+	const char *misfit;
+
 	if (action == PG_ACTION_GIVE_UP) {
 		client_send_no(client, id, TEAM_CODE_INVALID, error);
 		return;
 	}
-	client_send_no(client, id, TEAM_CODE_UNAVAILABLE,
-		       t_strconcat("PostgreSQL can't be reached: ", error,
-				   NULL));
+	if (action == PG_ACTION_SCHEMA) {
+		misfit = pg_conn_schema_misfit(client->service->requests);
+		error = misfit != NULL ? misfit : t_strconcat("The database's "
+			"schema isn't as it should be, see doveadm team schema "
+			"check: ", error, NULL);
+	} else if (!pg_conn_is_misfit(client->service->requests)) {
+		error = t_strconcat("PostgreSQL can't be reached: ", error,
+				    NULL);
+	}
+	client_send_no(client, id, TEAM_CODE_UNAVAILABLE, error);
 }
 
 /* ---- SYNC ---- */

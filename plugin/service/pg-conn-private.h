@@ -65,6 +65,8 @@ struct pg_conn {
 	time_t away_since, ready_at, error_logged;
 	/* the last attempt to connect failed */
 	bool hopeless;
+	/* it did, but with a schema that this program can't use */
+	bool misfit;
 	/* libpq couldn't take a request */
 	bool send_failed;
 };
@@ -72,9 +74,9 @@ struct pg_conn {
 /* Sends what a new connection needs. Returns 0 or -1 with an error. */
 int pg_conn_setup_send(struct pg_conn *conn, const char **error_r);
 /* Handles an answer to that. Returns 1 if it was the last one, 0 if there are
-   more to come, -1 with an error. */
+   more to come, -1 with an error; misfit_r: it's the schema's. */
 int pg_conn_setup_result(struct pg_conn *conn, PGresult *result,
-			 const char **error_r);
+			 const char **error_r, bool *misfit_r);
 
 /* Something may be sent. */
 void pg_conn_output(struct pg_conn *conn);
@@ -85,6 +87,8 @@ void pg_conn_input(struct pg_conn *conn);
 /* The connection, or the attempt to make one, failed: tries again later.
    Requests that were sent get the error. */
 void pg_conn_failed(struct pg_conn *conn, const char *error);
+/* The same if PostgreSQL is there, but its schema isn't what this needs. */
+void pg_conn_failed_schema(struct pg_conn *conn, const char *error);
 /* It is set up. */
 void pg_conn_ready(struct pg_conn *conn);
 

@@ -86,12 +86,14 @@ static void pg_conn_log_error(struct pg_conn *conn, const char *error)
 }
 
 /* The connection, or the attempt to make one, failed: try again later. */
-void pg_conn_failed(struct pg_conn *conn, const char *_error)
+static void
+pg_conn_fail(struct pg_conn *conn, const char *_error, bool misfit)
 {
 	const char *error = t_strdup(_error);
 	bool was_ready = conn->state == PG_STATE_READY;
 
 	pg_conn_close(conn);
+	conn->misfit = misfit;
 	conn->state = PG_STATE_WAITING;
 	if (conn->away_since == 0)
 		conn->away_since = ioloop_time;
@@ -115,6 +117,16 @@ void pg_conn_failed(struct pg_conn *conn, const char *_error)
 		pg_conn_fail_waiting(conn);
 	if (was_ready && conn->callbacks.lost != NULL)
 		conn->callbacks.lost(conn->context);
+}
+
+void pg_conn_failed(struct pg_conn *conn, const char *error)
+{
+	pg_conn_fail(conn, error, FALSE);
+}
+
+void pg_conn_failed_schema(struct pg_conn *conn, const char *error)
+{
+	pg_conn_fail(conn, error, TRUE);
 }
 
 static void pg_conn_connect_timeout(struct pg_conn *conn)
@@ -239,6 +251,7 @@ void pg_conn_ready(struct pg_conn *conn)
 		       conn->name, (long)(ioloop_time - conn->away_since));
 	}
 	conn->hopeless = FALSE;
+	conn->misfit = FALSE;
 	conn->away_since = 0;
 	conn->ready_at = ioloop_time;
 	i_free(conn->last_error);
@@ -307,6 +320,11 @@ bool pg_conn_is_flushed(const struct pg_conn *conn)
 bool pg_conn_is_hopeful(const struct pg_conn *conn)
 {
 	return !conn->hopeless;
+}
+
+bool pg_conn_is_misfit(const struct pg_conn *conn)
+{
+	return conn->misfit;
 }
 
 void pg_conn_reconnect(struct pg_conn *conn, const char *reason)

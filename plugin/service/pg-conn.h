@@ -81,6 +81,12 @@ bool pg_conn_is_ready(const struct pg_conn *conn);
 bool pg_conn_is_flushed(const struct pg_conn *conn);
 /* Is there any use in sending a request: ready, or just about to be? */
 bool pg_conn_is_hopeful(const struct pg_conn *conn);
+/* Why the database's schema isn't this program's, and what to do, or NULL if it
+   is or nobody knows. From the data stack. */
+const char *pg_conn_schema_misfit(const struct pg_conn *conn);
+/* Is PostgreSQL there, but with a schema that this program can't use? Then the
+   last error says which, and what to do. */
+bool pg_conn_is_misfit(const struct pg_conn *conn);
 /* Drops the connection and makes a new one. */
 void pg_conn_reconnect(struct pg_conn *conn, const char *reason);
 /* Requests without an answer. */
@@ -90,8 +96,8 @@ const char *pg_conn_last_error(const struct pg_conn *conn);
 time_t pg_conn_away_since(const struct pg_conn *conn);
 /* What team.hello said; 0 before it did. */
 int pg_conn_node_id(const struct pg_conn *conn);
-/* The version of the database's schema, and what to do if it is older than this
-   program needs; "" before it is known. From the data stack. */
+/* The version of the database's schema, and what to do if it isn't this
+   program's; "" before it is known. From the data stack. */
 const char *pg_conn_schema(const struct pg_conn *conn);
 
 /* Number values of a result. Returns 0 or -1. */

@@ -16,6 +16,8 @@ static const struct {
 	{ "08", PG_ACTION_RECONNECT },
 	/* prepared statement is gone: a pooler, or DISCARD ALL */
 	{ "26", PG_ACTION_RECONNECT },
+	/* a prepared statement's columns changed: the schema was upgraded */
+	{ "0A000", PG_ACTION_RECONNECT },
 	/* read-only: connected to a standby, or the server became one */
 	{ "25006", PG_ACTION_RECONNECT },
 	{ "25", PG_ACTION_RECONNECT },
@@ -25,9 +27,11 @@ static const struct {
 	{ "3D", PG_ACTION_RECONNECT },
 	/* serialization failure, deadlock */
 	{ "40", PG_ACTION_RETRY },
-	/* schema, function, table or right is missing: not installed yet, or
-	   being upgraded. A record isn't wrong for that. */
-	{ "3F", PG_ACTION_RETRY },
+	/* schema or function is missing, or the function has other parameters */
+	{ "3F", PG_ACTION_SCHEMA },
+	{ "42883", PG_ACTION_SCHEMA },
+	/* table or right is missing: not installed yet, or being upgraded. A
+	   record isn't wrong for that. */
 	{ "42", PG_ACTION_RETRY },
 	/* out of disk, memory, connections; limits */
 	{ "53", PG_ACTION_RETRY },

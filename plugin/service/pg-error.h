@@ -9,6 +9,8 @@ enum pg_action {
 	PG_ACTION_GIVE_UP,
 	/* the same request may work later on this connection */
 	PG_ACTION_RETRY,
+	/* so it may when the schema was upgraded, or was made at all */
+	PG_ACTION_SCHEMA,
 	/* this connection is of no use any more */
 	PG_ACTION_RECONNECT,
 	/* the records don't follow what the database has: ask it anew */

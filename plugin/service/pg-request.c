@@ -220,11 +220,14 @@ static bool pg_conn_result(struct pg_conn *conn, PGresult *result)
 	struct pg_request *req = conn->sent;
 	enum pg_action action;
 	const char *error, *sqlstate;
+	bool misfit;
 	int ret;
 
 	if (conn->state == PG_STATE_SETUP) {
-		ret = pg_conn_setup_result(conn, result, &error);
-		if (ret < 0)
+		ret = pg_conn_setup_result(conn, result, &error, &misfit);
+		if (ret < 0 && misfit)
+			pg_conn_failed_schema(conn, error);
+		else if (ret < 0)
 			pg_conn_failed(conn, error);
 		else if (ret > 0)
 			pg_conn_ready(conn);

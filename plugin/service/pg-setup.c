@@ -106,7 +106,9 @@ static int send_all(struct pg_conn *conn)
 	/* the server gives up a bit before we do: that keeps the connection */
 	timeout = t_strdup_printf("SET statement_timeout = %u",
 				  conn->timeout_msecs * 9 / 10);
-	if (send_sql(conn, timeout, NULL, 0) < 0)
+	/* the version comes first: it explains what fails after it */
+	if (send_sql(conn, timeout, NULL, 0) < 0 ||
+	    send_sql(conn, SCHEMA_SQL, NULL, 0) < 0)
 		return -1;
 	for (stmt = conn->statements; stmt->name != NULL; stmt++) {
 		if (PQsendPrepare(conn->pg, stmt->name, stmt->sql, 0,
@@ -118,8 +120,7 @@ static int send_all(struct pg_conn *conn)
 	    send_sql(conn, t_strconcat("LISTEN ", conn->channel, NULL),
 		     NULL, 0) < 0)
 		return -1;
-	if (send_sql(conn, SCHEMA_SQL, NULL, 0) < 0 ||
-	    send_sql(conn, HELLO_SQL, params, 1) < 0)
+	if (send_sql(conn, HELLO_SQL, params, 1) < 0)
 		return -1;
 	return PQpipelineSync(conn->pg) == 0 ? -1 : 0;
 }
@@ -127,6 +128,7 @@ static int send_all(struct pg_conn *conn)
 int pg_conn_setup_send(struct pg_conn *conn, const char **error_r)
 {
 	conn->setup_left = 0;
+	conn->schema = 0;
 	if (PQsetnonblocking(conn->pg, 1) < 0 ||
 	    PQenterPipelineMode(conn->pg) == 0 || send_all(conn) < 0) {
 		*error_r = pg_error_text(PQerrorMessage(conn->pg));
@@ -135,36 +137,58 @@ int pg_conn_setup_send(struct pg_conn *conn, const char **error_r)
 	return 0;
 }
 
-/* The schema is upgraded by the admin, not by us. An older one may do for what
-   is used of it; a newer one was made by a node that was upgraded first. */
 static int schema_result(struct pg_conn *conn, PGresult *result,
 			 const char **error_r)
 {
-	static int warned = -1;
-
 	/* NULL: doveadm team schema didn't make this schema */
-	conn->schema = 0;
 	if (PQntuples(result) != 1 ||
 	    (PQgetisnull(result, 0, 0) == 0 &&
 	     str_to_int(PQgetvalue(result, 0, 0), &conn->schema) < 0)) {
-		*error_r = "team.status has no schema_version";
+		*error_r = "team.status has no schema_version: see doveadm "
+			"team schema check";
 		return -1;
 	}
-	if (conn->schema < TEAM_SCHEMA_VERSION && conn->schema != warned) {
-		i_warning("The database's schema %d is older than this "
-			  "dovecot-team's, which is %d: run doveadm team "
-			  "schema upgrade", conn->schema, TEAM_SCHEMA_VERSION);
+	return 0;
+}
+
+const char *pg_conn_schema_misfit(const struct pg_conn *conn)
+{
+	if (conn->schema == 0 || conn->schema == TEAM_SCHEMA_VERSION)
+		return NULL;
+	if (conn->schema < TEAM_SCHEMA_VERSION) {
+		return t_strdup_printf("The database's schema %d is older than "
+			"this dovecot-team's, which is %d: run doveadm team "
+			"schema upgrade", conn->schema, TEAM_SCHEMA_VERSION);
+	}
+	return t_strdup_printf("The database's schema %d is newer than this "
+		"dovecot-team's, which is %d: upgrade dovecot-team on this "
+		"machine", conn->schema, TEAM_SCHEMA_VERSION);
+}
+
+/* The schema is upgraded by the admin, not by us. An older one may do for what
+   is used of it; a newer one was made by a node that was upgraded first. */
+static void schema_warn(const struct pg_conn *conn)
+{
+	static int warned = -1;
+	const char *misfit = pg_conn_schema_misfit(conn);
+
+	if (misfit != NULL && conn->schema != warned) {
+		i_warning("%s", misfit);
 		warned = conn->schema;
 	}
-	return 0;
 }
 
 const char *pg_conn_schema(const struct pg_conn *conn)
 {
 	if (conn->schema == 0)
 		return "";
-	if (conn->schema >= TEAM_SCHEMA_VERSION)
+	if (conn->schema == TEAM_SCHEMA_VERSION)
 		return t_strdup_printf("%d", conn->schema);
+	if (conn->schema > TEAM_SCHEMA_VERSION) {
+		return t_strdup_printf("%d, newer than this version's %d: "
+				       "upgrade dovecot-team on this machine",
+				       conn->schema, TEAM_SCHEMA_VERSION);
+	}
 	return t_strdup_printf("%d, older than this version's %d: run doveadm "
 			       "team schema upgrade", conn->schema,
 			       TEAM_SCHEMA_VERSION);
@@ -183,22 +207,30 @@ static int hello_result(struct pg_conn *conn, PGresult *result,
 		return -1;
 	}
 	conn->hwm = hwm;
+	schema_warn(conn);
 	return 0;
 }
 
-static const char *setup_error(const PGresult *result)
+static const char *
+setup_error(const struct pg_conn *conn, const PGresult *result, bool *misfit_r)
 {
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *error = pg_error_text(PQresultErrorMessage(result));
+	const char *misfit = pg_conn_schema_misfit(conn);
 
 	if (*error == '\0')
 		return "connection was lost";
-	/* no such function or schema, or the function has other parameters */
-	if (sqlstate != NULL && (strcmp(sqlstate, "42883") == 0 ||
-				 strcmp(sqlstate, "3F000") == 0))
-		return t_strconcat(error, " (the schema is older than this "
-				   "dovecot-team or not installed: see doveadm "
-				   "team schema check)", NULL);
+	if (null_strcmp(sqlstate, "3F000") == 0) {
+		*misfit_r = TRUE;
+		return "The database has no schema team: run doveadm team "
+			"schema install";
+	}
+	/* no such function, or it has other parameters */
+	if (null_strcmp(sqlstate, "42883") == 0) {
+		*misfit_r = TRUE;
+		return misfit != NULL ? misfit : t_strconcat(error, " (see "
+			"doveadm team schema check)", NULL);
+	}
 	/* insufficient privilege */
 	if (null_strcmp(sqlstate, "42501") == 0)
 		return t_strconcat(error, " (the role of team_database has to "
@@ -207,8 +239,9 @@ static const char *setup_error(const PGresult *result)
 }
 
 int pg_conn_setup_result(struct pg_conn *conn, PGresult *result,
-			 const char **error_r)
+			 const char **error_r, bool *misfit_r)
 {
+	*misfit_r = FALSE;
 	switch (PQresultStatus(result)) {
 	case PGRES_PIPELINE_SYNC:
 		if (conn->setup_left == 0)
@@ -216,16 +249,15 @@ int pg_conn_setup_result(struct pg_conn *conn, PGresult *result,
 		*error_r = "answers are missing";
 		return -1;
 	case PGRES_COMMAND_OK:
-	case PGRES_TUPLES_OK:
-		switch (conn->setup_left--) {
-		case 2:
-			return schema_result(conn, result, error_r);
-		case 1:
-			return hello_result(conn, result, error_r);
-		}
+		conn->setup_left--;
 		return 0;
+	case PGRES_TUPLES_OK:
+		/* of the two SELECTs */
+		return --conn->setup_left == 0 ?
+			hello_result(conn, result, error_r) :
+			schema_result(conn, result, error_r);
 	default:
-		*error_r = setup_error(result);
+		*error_r = setup_error(conn, result, misfit_r);
 		return -1;
 	}
 }

@@ -289,6 +289,7 @@ static void shipper_failed(struct shipper *shipper, enum pg_action action,
 		pg_conn_reconnect(shipper->conn, error);
 		break;
 	case PG_ACTION_RETRY:
+	case PG_ACTION_SCHEMA:
 		/* it may have been a timeout */
 		shipper_halve_batch(shipper);
 		shipper_set_error(shipper, error);
