@@ -11,8 +11,9 @@
 #include <time.h>
 
 #define TIME_SYNTAX \
-	"give a date (2026-11-23), a date and time (2026-11-23 14:00) or " \
-	"how long ago (1h, 2 days)"
+	"give a date (2026-11-23), a date and time (2026-11-23 14:00), a day " \
+	"(today, yesterday), a time of today (14:00), or how long ago (1h, " \
+	"2 days)"
 
 static const struct {
 	const char *name;
@@ -187,6 +188,39 @@ parse_ago(const char *str, time_t now, time_t *time_r, const char **error_r)
 	return -1;
 }
 
+/* "today" or "yesterday", "yesterday 14:00", or "14:00", which is today's */
+static int
+parse_day(const char *str, time_t now, time_t *time_r, const char **error_r)
+{
+	struct tm tm;
+	const char *p = str;
+	int days = 0;
+
+	*error_r = "this isn't a time: " TIME_SYNTAX;
+	if (localtime_r(&now, &tm) == NULL)
+		i_panic("localtime_r(%"PRIdTIME_T") failed: %m", now);
+	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+	tm.tm_isdst = -1;
+	while (i_isalpha(*p))
+		p++;
+	if (strncasecmp(str, "yesterday", I_MAX(p - str, 9)) == 0)
+		days = 1;
+	else if (p > str && strncasecmp(str, "today", I_MAX(p - str, 5)) != 0)
+		return -1;
+	if (p == str || *p != '\0') {
+		p = skip_spaces(p);
+		if (!read_time_of_day(&p, &tm) || *p != '\0')
+			return -1;
+	}
+	if (!tm_in_range(&tm, tm.tm_year + 1900, tm.tm_mon + 1)) {
+		*error_r = "there is no such day or time of day";
+		return -1;
+	}
+	tm.tm_mday -= days;
+	*time_r = mktime(&tm);
+	return 0;
+}
+
 int team_time_parse(const char *str, time_t now, time_t *time_r,
 		    const char **error_r)
 {
@@ -199,6 +233,8 @@ int team_time_parse(const char *str, time_t now, time_t *time_r,
 	for (p = str; i_isdigit(*p); p++) ;
 	if (p > str && *p == '-')
 		return parse_date(str, time_r, error_r);
+	if (p == str || *p == ':')
+		return parse_day(str, now, time_r, error_r);
 	return parse_ago(str, now, time_r, error_r);
 }
 

@@ -5,6 +5,7 @@
 /* Reads a point in time as people write it on a command line:
      2026-11-23  2026-11-23 14:00  2026-11-23T14:00:05  (local time)
      ... with Z or an offset such as +01:00 behind the time of day
+     today  yesterday  yesterday 14:00  14:00           (local time)
      now  1h  90 min  2 days  1 week ago                (before now)
    A date alone is its first second. Returns 0, or -1 with error_r saying what
    is wrong (allocated from the data stack). */

@@ -56,6 +56,8 @@ START_TEST(test_time_zone)
 	check_time("2026-11-23 14:00", "2026-11-23T13:00:00Z");
 	check_time("2026-07-01", "2026-06-30T22:00:00Z");
 	check_time("2026-07-01 12:00Z", "2026-07-01T12:00:00Z");
+	check_time("today", "2026-11-22T23:00:00Z");
+	check_time("yesterday", "2026-11-21T23:00:00Z");
 }
 END_TEST
 
@@ -68,6 +70,22 @@ START_TEST(test_time_ago)
 	check_time("1 Week ago", "2026-11-16T06:30:00Z");
 	check_time("30secs", "2026-11-23T06:29:30Z");
 	check_time("0s", "2026-11-23T06:30:00Z");
+}
+END_TEST
+
+START_TEST(test_time_day)
+{
+	check_time("today", "2026-11-23T00:00:00Z");
+	check_time("Yesterday", "2026-11-22T00:00:00Z");
+	check_time("yesterday 14:05", "2026-11-22T14:05:00Z");
+	check_time("05:59:30", "2026-11-23T05:59:30Z");
+	check_no_time("yesterda", "isn't a time");
+	check_no_time("todays", "isn't a time");
+	check_no_time("monday", "isn't a time");
+	check_no_time("today 24:00", "no such day");
+	check_no_time("25:00", "no such day");
+	check_no_time("5:00", "isn't a time");
+	check_no_time("14:00 yesterday", "isn't a time");
 }
 END_TEST
 
@@ -219,6 +237,7 @@ static Suite *audit_suite(void)
 	tcase_add_test(tcase, test_time_dates);
 	tcase_add_test(tcase, test_time_zone);
 	tcase_add_test(tcase, test_time_ago);
+	tcase_add_test(tcase, test_time_day);
 	tcase_add_test(tcase, test_time_invalid);
 	suite_add_tcase(suite, tcase);
 	tcase = tcase_create("what");
