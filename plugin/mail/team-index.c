@@ -15,12 +15,10 @@
 #define TEAM_INDEX_CONTEXT(obj) \
 	MODULE_CONTEXT_REQUIRE(obj, team_index_module)
 
-struct team_index_box {
+/* those that aren't the team's */
+struct team_index_other {
 	union mailbox_module_context module_ctx;
-	struct team_index_box *prev, *next;
-	struct mailbox *box;
-	/* the colleague, "" outside the team's mailboxes */
-	const char *who;
+	struct team_index_box ibox;
 };
 
 static MODULE_CONTEXT_DEFINE_INIT(team_index_module,
@@ -72,53 +70,68 @@ static int team_index_alloc(struct team_index_box *ibox)
 	return ret;
 }
 
-static int team_index_open(struct mailbox *box)
+void team_index_box_init(struct team_index_box *ibox, struct mailbox *box,
+			 const char *who)
 {
-	struct team_index_box *ibox = TEAM_INDEX_CONTEXT(box);
-	int ret;
-
-	if (MODULE_CONTEXT(box, index_storage_module) != NULL) {
-		T_BEGIN {
-			ret = team_index_alloc(ibox);
-		} T_END;
-		if (ret < 0)
-			return -1;
-	}
-	return ibox->module_ctx.super.open(box);
+	ibox->box = box;
+	ibox->who = who;
+	DLLIST_PREPEND(&team_index_boxes, ibox);
 }
 
-static void team_index_free(struct mailbox *box)
+int team_index_box_open(struct team_index_box *ibox)
 {
-	struct team_index_box *ibox = TEAM_INDEX_CONTEXT(box);
+	int ret = 0;
 
+	if (MODULE_CONTEXT(ibox->box, index_storage_module) != NULL) T_BEGIN {
+		ret = team_index_alloc(ibox);
+	} T_END;
+	return ret;
+}
+
+void team_index_box_deinit(struct team_index_box *ibox)
+{
 	team_index_drop_kept(ibox->who);
 	if (team_index_kept_for == NULL)
 		team_index_kept_for = i_strdup(ibox->who);
 	DLLIST_REMOVE(&team_index_boxes, ibox);
-	ibox->module_ctx.super.free(box);
+}
+
+static int team_index_open(struct mailbox *box)
+{
+	struct team_index_other *other = TEAM_INDEX_CONTEXT(box);
+
+	return team_index_box_open(&other->ibox) < 0 ? -1 :
+		other->module_ctx.super.open(box);
+}
+
+static void team_index_free(struct mailbox *box)
+{
+	struct team_index_other *other = TEAM_INDEX_CONTEXT(box);
+
+	team_index_box_deinit(&other->ibox);
+	other->module_ctx.super.free(box);
 }
 
 void team_index_mailbox_allocated(struct mailbox *box)
 {
 	struct mailbox_vfuncs *v = box->vlast;
 	const struct team_user *tuser = TEAM_USER_CONTEXT(box->storage->user);
-	struct team_index_box *ibox;
+	struct team_index_other *other;
 	bool team = compat_list_has_private_index(box->list);
 
 	/* who owns the mail has the same index open at most where a process
 	   serves several at once */
 	if (tuser == NULL ||
+	    (team && !team_mailbox_is_virtual(box)) ||
 	    (!team && master_service_get_client_limit(master_service) == 1))
 		return;
-	ibox = p_new(box->pool, struct team_index_box, 1);
-	ibox->module_ctx.super = *v;
-	box->vlast = &ibox->module_ctx.super;
-	ibox->box = box;
-	ibox->who = team ? tuser->colleague : "";
-	DLLIST_PREPEND(&team_index_boxes, ibox);
+	other = p_new(box->pool, struct team_index_other, 1);
+	other->module_ctx.super = *v;
+	box->vlast = &other->module_ctx.super;
+	team_index_box_init(&other->ibox, box, team ? tuser->colleague : "");
 	v->open = team_index_open;
 	v->free = team_index_free;
-	MODULE_CONTEXT_SET(box, team_index_module, ibox);
+	MODULE_CONTEXT_SET(box, team_index_module, other);
 }
 
 void team_index_deinit(void)

@@ -270,13 +270,19 @@ static void team_mailbox_listed(struct team_mailbox *tbox, bool listed)
 		DLLIST_REMOVE(&tbox->tuser->boxes, tbox);
 }
 
+static int team_mailbox_try_open(struct team_mailbox *tbox)
+{
+	return team_index_box_open(&tbox->ibox) < 0 ? -1 :
+		tbox->module_ctx.super.open(tbox->box);
+}
+
 static int team_mailbox_open(struct mailbox *box)
 {
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
 
-	if (tbox->module_ctx.super.open(box) < 0 &&
+	if (team_mailbox_try_open(tbox) < 0 &&
 	    (!team_claim_mailbox_create(tbox) ||
-	     tbox->module_ctx.super.open(box) < 0))
+	     team_mailbox_try_open(tbox) < 0))
 		return -1;
 	if (tbox->set->private_flags != 0 ||
 	    *tbox->set->private_keywords != NULL)
@@ -312,6 +318,8 @@ static void team_mailbox_free(struct mailbox *box)
 	struct team_mailbox *tbox = TEAM_BOX_CONTEXT_REQUIRE(box);
 
 	team_mailbox_listed(tbox, FALSE);
+	if (tbox->team)
+		team_index_box_deinit(&tbox->ibox);
 	array_free(&tbox->known_uids);
 	array_free(&tbox->touched_uids);
 	tbox->module_ctx.super.free(box);
@@ -336,8 +344,10 @@ void team_mailbox_allocated(struct mailbox *box)
 	tbox->box = box;
 	tbox->team = !team_mailbox_is_virtual(box) &&
 		compat_list_has_private_index(box->list);
-	if (tbox->team)
+	if (tbox->team) {
 		compat_acl_watch(box->list, &team_acl_callbacks);
+		team_index_box_init(&tbox->ibox, box, tuser->colleague);
+	}
 	i_array_init(&tbox->known_uids, 8);
 	i_array_init(&tbox->touched_uids, 8);
 	p_array_init(&tbox->keyword_private, box->pool, 8);

@@ -16,7 +16,8 @@ static struct mail_storage_hooks team_mail_storage_hooks = {
 	.mail_allocated = team_mail_allocated,
 };
 
-/* a mailbox's functions can be replaced once by each */
+/* a mailbox's functions can be replaced once by each; what every SELECT of a
+   team's mailbox does is done by one of them */
 static struct mail_storage_hooks team_index_hooks = {
 	.mailbox_allocated = team_index_mailbox_allocated,
 };

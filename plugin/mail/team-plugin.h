@@ -59,7 +59,7 @@ int team_user_flush(struct mail_user *user);
    MAIL_ERROR_INUSE after having done so. It also calls team_user_flush() before
    it says that anything was done. */
 void team_user_defer_refusals(struct mail_user *user);
-/* The refusals since the last call, allocated from the data stack. */
+/* The refusals since the last call, valid until the next one. */
 const ARRAY_TYPE(team_refusal) *team_user_take_refusals(struct mail_user *user);
 /* The reason for a person: who holds what, since when, until when. */
 const char *team_refusals_text(const ARRAY_TYPE(team_refusal) *refusals);

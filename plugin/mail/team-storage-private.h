@@ -10,6 +10,7 @@
 #include "mail-user.h"
 #include "team-client.h"
 #include "team-generations.h"
+#include "team-index.h"
 #include "team-plugin.h"
 #include "team-replica.h"
 #include "team-settings.h"
@@ -116,6 +117,7 @@ struct team_user {
 struct team_mailbox {
 	union mailbox_module_context module_ctx;
 	struct team_mailbox *prev, *next;
+	struct team_index_box ibox;
 	struct team_user *tuser;
 	/* the namespace's */
 	const struct team_settings *set;
@@ -347,10 +349,6 @@ int team_mailbox_identify(struct team_mailbox *tbox);
    of those don't start with the shared flags. Returns the type that has to be
    put back. */
 enum mail_namespace_type team_mask_public(struct mailbox *box);
-
-/* team-index.c */
-void team_index_mailbox_allocated(struct mailbox *box);
-void team_index_deinit(void);
 
 /* team-notify.c */
 void team_mailbox_list_created(struct mailbox_list *list);

@@ -368,10 +368,15 @@ team_refusal_holder_cmp(const struct team_refusal *r1,
 const ARRAY_TYPE(team_refusal) *team_user_take_refusals(struct mail_user *user)
 {
 	struct team_user *tuser = TEAM_USER_CONTEXT_REQUIRE(user);
-	ARRAY_TYPE(team_refusal) *refusals = t_new(ARRAY_TYPE(team_refusal), 1);
+	ARRAY_TYPE(team_refusal) *refusals;
 	const struct team_refusal *refusal, *last = NULL;
 	struct team_refusal dup;
 
+	/* after nearly every command */
+	if (array_count(&tuser->refusals) == 0 &&
+	    array_count(&tuser->virtual_uids) == 0)
+		return &tuser->refusals;
+	refusals = t_new(ARRAY_TYPE(team_refusal), 1);
 	t_array_init(refusals, array_count(&tuser->refusals) + 1);
 	/* one message may have been asked for twice, for its flags and for its
 	   keywords */
@@ -388,12 +393,9 @@ const ARRAY_TYPE(team_refusal) *team_user_take_refusals(struct mail_user *user)
 		array_push_back(refusals, &dup);
 	}
 	team_virtual_refusals(tuser, refusals);
-	if (array_count(&tuser->refusals) > 0 ||
-	    array_count(&tuser->virtual_uids) > 0) {
-		p_clear(tuser->refusals_pool);
-		p_array_init(&tuser->refusals, tuser->refusals_pool, 4);
-		p_array_init(&tuser->virtual_uids, tuser->refusals_pool, 4);
-	}
+	p_clear(tuser->refusals_pool);
+	p_array_init(&tuser->refusals, tuser->refusals_pool, 4);
+	p_array_init(&tuser->virtual_uids, tuser->refusals_pool, 4);
 	return refusals;
 }
 
