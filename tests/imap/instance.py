@@ -79,8 +79,9 @@ def open_below(folder):
 def public_folder(factory, name):
     """A temporary folder, of pytest's factory, that Dovecot's processes reach."""
     folder = factory.mktemp(name)
+    work = pathlib.Path(os.environ['TEAM_TEST_WORK'])
     for path in (folder, *folder.parents):
-        if path.is_relative_to(tempfile.gettempdir()) and path != pathlib.Path(tempfile.gettempdir()):
+        if work in path.parents:
             path.chmod(0o755)
     return folder
 
