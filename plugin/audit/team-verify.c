@@ -131,31 +131,36 @@ static void verify_line(struct team_verify *verify, const char *line)
 	team_export_clear(&exp);
 }
 
-static int command_log(const char *key_path, const char *checkpoints_path,
-		       char *const *args, int count)
+/* The first line of an export for other programs says which: those leave out what
+   a check needs. */
+static const char *other_format(const char *line)
 {
-	struct team_verify *verify;
-	struct team_verify_stats stats;
+	if (strncmp(line, "node,seq,", 9) == 0)
+		return "CSV";
+	if (strncmp(line, "{\"@timestamp\"", 13) == 0)
+		return "ECS";
+	return NULL;
+}
+
+static void verify_file(struct team_verify *verify, const char *path)
+{
 	struct team_progress progress;
-	enum team_verdict verdict;
 	FILE *file = stdin;
-	char *notes, *line = NULL;
-	size_t size, alloc = 0;
+	const char *other = NULL;
+	char *line = NULL;
+	size_t alloc = 0;
 	struct stat st;
+	bool first = true;
 	ssize_t len;
 
-	if (count != 1 || checkpoints_path == NULL)
-		die(EX_USAGE, "wrong arguments. See --help.");
-	verify = verify_with_keys(key_path);
-	notes = read_file(checkpoints_path, &size);
-	team_verify_add_notes(verify, notes, size);
-	free(notes);
-	if (strcmp(args[0], "-") != 0 &&
-	    (file = fopen(args[0], "rb")) == NULL)
-		die(EX_NOINPUT, "%s: %s", args[0], strerror(errno));
+	if (strcmp(path, "-") != 0 && (file = fopen(path, "rb")) == NULL)
+		die(EX_NOINPUT, "%s: %s", path, strerror(errno));
 	team_progress_init(&progress, fstat(fileno(file), &st) == 0 &&
 			   S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
 	while ((len = getline(&line, &alloc, file)) > 0) {
+		if (first && (other = other_format(line)) != NULL)
+			break;
+		first = false;
 		if (strlen(line) != (size_t)len)
 			team_verify_bad_record(verify, NULL, 0, "binary data");
 		else if (strcmp(line, "\n") != 0)
@@ -163,11 +168,34 @@ static int command_log(const char *key_path, const char *checkpoints_path,
 		team_progress_add(&progress, (uint64_t)len);
 	}
 	if (ferror(file))
-		die(EX_NOINPUT, "%s: %s", args[0], strerror(errno));
+		die(EX_NOINPUT, "%s: %s", path, strerror(errno));
 	team_progress_deinit(&progress);
 	free(line);
 	if (file != stdin)
 		fclose(file);
+	if (other != NULL) {
+		die(exit_code(TEAM_VERDICT_NOT_CHECKABLE), "not checkable: %s "
+		    "is an export in %s, which leaves out what a check needs: "
+		    "make one with --format jsonl", path, other);
+	}
+}
+
+static int command_log(const char *key_path, const char *checkpoints_path,
+		       char *const *args, int count)
+{
+	struct team_verify *verify;
+	struct team_verify_stats stats;
+	enum team_verdict verdict;
+	char *notes;
+	size_t size;
+
+	if (count != 1 || checkpoints_path == NULL)
+		die(EX_USAGE, "wrong arguments. See --help.");
+	verify = verify_with_keys(key_path);
+	notes = read_file(checkpoints_path, &size);
+	team_verify_add_notes(verify, notes, size);
+	free(notes);
+	verify_file(verify, args[0]);
 	verdict = team_verify_finish(verify, &stats);
 	if (stats.dropped > 0) {
 		printf("%"PRIu64" records were dropped by retention, as the "

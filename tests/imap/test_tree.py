@@ -322,6 +322,16 @@ def test_formats(log):
     assert first['@timestamp'].endswith('Z') and first['source.ip'] == '127.0.0.1'
 
 
+@pytest.mark.parametrize('file_format', ['csv', 'ecs'])
+def test_formats_without_what_a_check_needs(log, file_format):
+    """are no sign that anything was altered."""
+    path = log.path('other.' + file_format)
+    log.server.doveadm('team', 'audit', 'export', '--format', file_format, '--output', path)
+    code, text = log.verify('log', '--key', log.key, '--checkpoints', log.checkpoints, path)
+    assert code == 5 and 'not checkable' in text and '--format jsonl' in text, text
+    assert 'altered' not in text
+
+
 @pytest.mark.parametrize('file_format', ['jsonl', 'csv', 'ecs'])
 @pytest.mark.parametrize('cut', [0, 30, 0.5, -1])
 def test_resume(log, file_format, cut):
