@@ -154,8 +154,10 @@ static bool spool_replay(const char *name, int fd)
 		journal_get_status(spools_service->journal, &status);
 	}
 	if (client != NULL) {
-		while (client->sessions != NULL)
+		while (client->sessions != NULL) {
 			session_free(&client->sessions, client->sessions);
+			spools_service->sessions_count--;
+		}
 		event_unref(&client->conn.event);
 		client_unref(&client);
 	}

@@ -191,14 +191,19 @@ def test_more_than_a_spool_takes(server, others):
     assert wait_for(lambda: not spools(server) - others, 10)
 
 
-def test_descriptors_do_not_pile_up(server, others):
+def test_nothing_piles_up(server, others):
     def descriptors():
         return len(os.listdir('/proc/%d/fd' % server.service_pid()))
-    before = descriptors()
+
+    def known():
+        return int(server.status()['sessions'])
+    before, known_before = descriptors(), known()
     sessions = [session_of(server, 'u%d' % n) for n in range(80, 90)]
     # each has its connection, and the service keeps no file open
     assert wait_for(lambda: descriptors() <= before + len(sessions) + 2)
     for session in sessions:
+        session.select('Team/INBOX')
         session.logout()
     assert wait_for(lambda: not spools(server) - others, 10)
     assert wait_for(lambda: descriptors() <= before + 2, 10)
+    assert wait_for(lambda: known() <= known_before, 10)
