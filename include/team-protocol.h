@@ -60,7 +60,7 @@
    EVENT   <id> <sid> <key=value>...
      Appends one finished record (see record keys in audit/record.h). OK once
      it stands in the journal.
-   PREPARE <id> <sid> <txn> <key=value>...
+   PREPARE <id> <sid> <txn> [own=<own>] <key=value>...
      Appends the intent to do what the record says. <txn> is the id of the
      transaction's first PREPARE; several may have the same. NO when it can't
      be journalled: then the caller must change nothing (with
@@ -195,7 +195,8 @@
              EVENT with private flags, COMMIT where they are known only then.
              Who makes the change, and has seen all before it, notes its
              number along with it, which is the next one if PREPARE was left
-             in the spool. So an index that fell back to an older state has
+             in the spool: PREPARE says which, and if it isn't, one more is
+             counted, so that nobody's number is true. So an index that fell back to an older state has
              another number.
      box     changes of claims, and messages that are copied or moved here:
              they bring the flags of all colleagues; changes of what is

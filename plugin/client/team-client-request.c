@@ -312,15 +312,29 @@ team_client_send_intent(struct team_session *session,
 		 client->conn.output->used == 0);
 }
 
+static const char *const *
+team_fields_with_own(const char *const *fields, uint64_t own)
+{
+	ARRAY_TYPE(const_string) args;
+	const char *field = t_strdup_printf("own=%"PRIu64, own);
+
+	t_array_init(&args, 32);
+	array_push_back(&args, &field);
+	array_append(&args, fields, str_array_length(fields));
+	array_append_zero(&args);
+	return array_front(&args);
+}
+
 uint64_t team_client_prepare(struct team_session *session,
 			     const char *const *const *records,
 			     unsigned int records_count,
-			     enum team_prepare_flags flags, uint64_t *own_r,
+			     enum team_prepare_flags flags, uint64_t *own,
 			     const char **error_r)
 {
 	struct team_client *client = session->client;
 	struct team_request *request = NULL;
 	struct team_answer answer;
+	const char *const *fields;
 	uint64_t txn;
 	unsigned int i;
 	int ret;
@@ -331,20 +345,24 @@ uint64_t team_client_prepare(struct team_session *session,
 			"%s can't be written", client->conn.path);
 		return 0;
 	}
+	if (records_count > 1)
+		flags &= ENUM_NEGATE(TEAM_PREPARE_AHEAD);
 	txn = client->last_id + 1;
 	for (i = 0; i < records_count; i++) {
+		fields = records[i];
+		if ((flags & TEAM_PREPARE_AHEAD) != 0 && own != NULL &&
+		    *own != 0)
+			fields = team_fields_with_own(fields, *own);
 		/* all but the last are answered before it, since journalled
 		   requests are answered in order */
 		request = team_request_add(session, i + 1 < records_count ?
 					   REQUEST_KEPT : REQUEST_WAITING,
-					   "PREPARE", txn, records[i]);
+					   "PREPARE", txn, fields);
 		if (i + 1 < records_count)
 			team_request_send(client, request);
 	}
-	if (records_count > 1)
-		flags &= ENUM_NEGATE(TEAM_PREPARE_AHEAD);
-	if (own_r != NULL)
-		*own_r = 0;
+	if (own != NULL)
+		*own = 0;
 	if (team_client_send_intent(session, request, flags)) {
 		team_request_keep(client, request);
 		team_client_schedule(client);
@@ -352,9 +370,9 @@ uint64_t team_client_prepare(struct team_session *session,
 	}
 	ret = team_client_simple(session, request, &answer, TRUE, error_r);
 	if (ret == 0) {
-		if (own_r != NULL && answer.args[0] != NULL &&
-		    str_to_uint64(answer.args[0], own_r) < 0)
-			*own_r = 0;
+		if (own != NULL && answer.args[0] != NULL &&
+		    str_to_uint64(answer.args[0], own) < 0)
+			*own = 0;
 		return txn;
 	}
 	/* it may have been journalled, or may yet be */

@@ -78,7 +78,7 @@ void team_client_note(struct team_session *session, const char *const *fields);
 int team_client_flush(struct team_session *session, const char **error_r);
 
 enum team_prepare_flags {
-	/* the intent may be left in the spool, and *own_r 0 */
+	/* the intent may be left in the spool, and *own set to 0 */
 	TEAM_PREPARE_AHEAD = 0x01,
 	/* the service must be able to know of it before what is done is seen */
 	TEAM_PREPARE_SEND = 0x02
@@ -86,12 +86,13 @@ enum team_prepare_flags {
 
 /* Journals the intent to do what the records say, in one transaction. Returns
    the transaction's id (never 0), or 0 if it can't be journalled and nothing
-   must be changed. *own_r is set to what the last PREPARE was answered with,
-   0 if nothing; it may be NULL. error_r is for the log. */
+   must be changed. *own is the foretold generation of an intent that is left in
+   the spool, 0 if there is none, and set to what the last PREPARE was answered
+   with, 0 if nothing; own may be NULL. error_r is for the log. */
 uint64_t team_client_prepare(struct team_session *session,
 			     const char *const *const *records,
 			     unsigned int records_count,
-			     enum team_prepare_flags flags, uint64_t *own_r,
+			     enum team_prepare_flags flags, uint64_t *own,
 			     const char **error_r);
 /* The transaction's intents were carried out. Waits for the answer. Returns 0
    or -1; then it is sent again later. fields may be NULL. */

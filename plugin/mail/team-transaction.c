@@ -212,7 +212,7 @@ team_transaction_prepare(struct team_transaction *tt, uint64_t *txn_r)
 	ARRAY_TYPE(const_char_pp) records;
 	enum team_prepare_flags flags = 0;
 	unsigned int own_count;
-	uint64_t own = 0, next;
+	uint64_t own, next;
 	const char *error = "";
 
 	*txn_r = 0;
@@ -227,7 +227,7 @@ team_transaction_prepare(struct team_transaction *tt, uint64_t *txn_r)
 		flags |= TEAM_PREPARE_SEND;
 	if (array_count(&records) > 0) {
 		/* the service may count them as soon as they are sent */
-		next = team_generations_own_next(tt, own_count);
+		own = next = team_generations_own_next(tt, own_count);
 		*txn_r = team_client_prepare(team_user_session(tt->tuser),
 					     array_front(&records),
 					     array_count(&records), flags,

@@ -327,6 +327,10 @@ void command_prepare(struct client *client, struct session *session,
 	jreq = journal_request_new(client, req);
 	generations_record(record, NULL);
 	jreq->own = generations_record_own(record);
+	/* What another of the colleague's sessions did before, or nobody knows
+	   what, was overtaken: the private index isn't right any more. */
+	if (req->own != 0 && req->own != jreq->own)
+		generations_record(record, NULL);
 	entry.records = record_text(record);
 	stage_request(client, req, &entry,
 		      action_is_removal(team_record_get(record, "action")),

@@ -262,6 +262,19 @@ static int parse_fields(const char *const *args, struct team_request *req,
 	return 0;
 }
 
+static int parse_prepare(const char *const *args, struct team_request *req,
+			 const char **error_r)
+{
+	if (strncmp(args[0], "own=", 4) == 0) {
+		if (parse_number(args[0] + 4, &req->own) < 0) {
+			*error_r = "invalid generation";
+			return -1;
+		}
+		args++;
+	}
+	return parse_fields(args, req, error_r);
+}
+
 static int parse_args(const struct command *command, const char *const *args,
 		      struct team_request *req, const char **error_r)
 {
@@ -326,12 +339,13 @@ static int parse_args(const struct command *command, const char *const *args,
 			return -1;
 		}
 		return 0;
+	case TEAM_COMMAND_PREPARE:
+		return parse_prepare(args, req, error_r);
 	case TEAM_COMMAND_QUERY:
 		req->name = *args++;
 		return parse_fields(args, req, error_r);
 	case TEAM_COMMAND_SESSION:
 	case TEAM_COMMAND_EVENT:
-	case TEAM_COMMAND_PREPARE:
 	case TEAM_COMMAND_COMMIT:
 	case TEAM_COMMAND_ABORT:
 		return parse_fields(args, req, error_r);

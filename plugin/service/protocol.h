@@ -57,6 +57,8 @@ struct team_request {
 	uint64_t sid;
 	/* PREPARE, COMMIT, ABORT */
 	uint64_t txn;
+	/* PREPARE: the foretold generation, 0 if there is none */
+	uint64_t own;
 	/* "key=value": SESSION, EVENT, PREPARE, COMMIT, ABORT, QUERY */
 	const char *const *fields;
 	/* SYNC, KNOWN, PRIVATE, UNIDENTIFIED, IDENTIFY, RECOVER, WATCH,

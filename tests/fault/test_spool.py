@@ -172,6 +172,25 @@ def test_asked_before_the_intent_is_read(server):
     assert 'D\t2\tflag\t\\Seen\t1\t1023\t2' in second.until('OK\t2')
 
 
+def test_overtaken_by_another_device(server):
+    """Its intent was left in the spool later, and is read first: the private index has
+    another order than the journal, and mustn't be taken for right."""
+    guid = secrets.token_hex(16)
+    process = Process(server, 'u61')
+
+    def prepare(number, own):
+        process.send('PREPARE\t%d\t1\t%d\t%saction=read\toutcome=ok\tmailbox=%s\tuidvalidity=1\t'
+                     'name=Team/Overtaken\tuids=2\tp+\\Seen=2' % (number, number, own, guid))
+        return int(process.until('OK\t%d' % number)[-1].split('\t')[2])
+    begun = prepare(1, '')
+    assert prepare(2, 'own=%d\t' % (begun + 1)) == begun + 1
+    # the one before this comes next
+    assert prepare(3, 'own=%d\t' % (begun + 3)) == begun + 2
+    assert prepare(4, 'own=%d\t' % (begun + 2)) == begun + 4
+    # what both noted is begun + 3
+    assert prepare(5, '') == begun + 6
+
+
 def test_more_than_a_spool_takes(server, others):
     """Then it is waited for, and the spool begins anew."""
     box, uids = mailbox(server, 3)

@@ -54,6 +54,10 @@ START_TEST(test_journalled)
 	parse_ok("PREPARE\t18446744073\t2\t3\taction=append", &req);
 	ck_assert_uint_eq(req.id, 18446744073);
 	ck_assert_uint_eq(req.txn, 3);
+	ck_assert(req.own == 0);
+	parse_ok("PREPARE\t18446744073\t2\t3\town=7\taction=append", &req);
+	ck_assert(req.own == 7);
+	ck_assert_str_eq(req.fields[0], "action=append");
 	parse_ok("COMMIT\t4\t2\t3", &req);
 	ck_assert_ptr_null(req.fields[0]);
 	parse_ok("COMMIT\t4\t2\t3\tuids=1\td.x=a=b", &req);
@@ -128,7 +132,7 @@ static const char *const answerable[] = {
 	"EVENT\t9\tx\taction=login", "EVENT\t9\t0\taction=login",
 	"EVENT\t9\t1\taction", "EVENT\t9\t1\t=x", "EVENT\t9\t1\t",
 	"PREPARE\t9\t1\t0\taction=x", "PREPARE\t9\t1\tx\taction=x",
-	"PREPARE\t9\t1\t2", "COMMIT\t9\t1", "COMMIT\t9\t1\t2\tx",
+	"PREPARE\t9\t1\t2", "PREPARE\t9\t1\t2\town=x\taction=x", "COMMIT\t9\t1", "COMMIT\t9\t1\t2\tx",
 	"SYNC\t9\t1", "SYNC\t9\t1\t"GUID"\t1\t0", "SYNC\t9\t1\t"GUID,
 	"SYNC\t9\t1\t"GUID"\t1\t0\tx\ty\tz",
 	"SYNC\t9\t1\t"GUID"\t0\t0\tx", "SYNC\t9\t1\t"GUID"\t4294967296\t0\tx",
