@@ -142,6 +142,8 @@ static void team_client_free(struct team_client *client)
 	DLLIST_REMOVE(&team_clients, client);
 	timeout_remove(&client->to);
 	timeout_remove(&client->to_unwatch);
+	/* once the connection is gone the service takes it over */
+	team_spool_close(client);
 	team_client_disconnect(client);
 	for (request = client->requests_head; request != NULL; request = next) {
 		next = request->next;

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One imap process that serves several colleagues, at once and one after the
 other: what it remembers of one isn't told to another."""
+import os
+
 import pytest
 
 import instance
 from conftest import Box
+from instance import wait_for
 from test_private_keywords import flags_of, listed, refreshed, store
 
 SETTINGS = '''
@@ -56,6 +59,16 @@ def test_one_after_the_other(crowd):
     bob.logout()
     alice = crowd.login('alice', select=False)
     assert {'my-gone', 'common'} <= listed(alice.select(crowd.name))
+
+
+def test_spool_is_let_go(one_process):
+    """When nobody is served any more, the service has what was left there."""
+    alice = one_process.login('alice')
+    alice.select('Team/INBOX')
+    folder = os.path.join(one_process.dir, 'journal', 'spool')
+    assert wait_for(lambda: os.listdir(folder))
+    alice.logout()
+    assert wait_for(lambda: not os.listdir(folder), 20)
 
 
 def test_search_for_it(crowd):
