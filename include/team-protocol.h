@@ -136,9 +136,10 @@
    UNWATCH <id> <sid> <guid> <uidvalidity>
      Starts and stops pushes about a mailbox for this session.
    CLAIM   <id> <sid> <guid> <uidvalidity>
-           take|draft|release|drop|takeover|give <uidset> [<mids>] [<to>]
-     Takes or gives back claims, message by message; draft takes them because
-     of a draft, and drop gives back those that were taken by nothing else;
+           take|try|draft|release|drop|takeover|give <uidset> [<mids>] [<to>]
+     Takes or gives back claims, message by message; try takes them as well, but
+     doesn't record what is held as refused, since takeover comes next; draft
+     takes them because of a draft, and drop gives back those that were taken by nothing else;
      takeover takes them from whoever has them, give hands the own ones and
      those of nobody to <to>. <mids> as the record key. For each message that a
      colleague holds:

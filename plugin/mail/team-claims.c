@@ -142,6 +142,14 @@ team_claims_refuse(struct team_transaction *tt,
 }
 
 /* Who may administer the mailbox may take over. */
+static bool team_transaction_may_take_over(struct team_transaction *tt)
+{
+	/* saving a draft is no wish to take something from somebody */
+	return tt->reply == TEAM_REPLY_NONE &&
+		compat_mailbox_may_administer(tt->t->box,
+					      tt->tuser->colleague);
+}
+
 static void
 team_transaction_take_over(struct team_transaction *tt,
 			   const ARRAY_TYPE(team_claim) *held)
@@ -150,15 +158,6 @@ team_transaction_take_over(struct team_transaction *tt,
 	ARRAY_TYPE(seq_range) uids;
 	const struct team_claim *claim;
 
-	if (array_count(held) == 0)
-		return;
-	/* saving a draft is no wish to take something from somebody */
-	if (tt->reply != TEAM_REPLY_NONE ||
-	    !compat_mailbox_may_administer(tt->t->box,
-					   tt->tuser->colleague)) {
-		team_claims_refuse(tt, held);
-		return;
-	}
 	t_array_init(&uids, 8);
 	t_array_init(&still_held, 8);
 	array_foreach(held, claim)
@@ -195,21 +194,34 @@ static void team_transaction_drop_gone(struct team_transaction *tt)
 	team_claim_request(tt, "release", &gone, NULL);
 }
 
+static void team_transaction_take(struct team_transaction *tt)
+{
+	ARRAY_TYPE(team_claim) held;
+	bool may_take_over = team_transaction_may_take_over(tt);
+
+	t_array_init(&held, 8);
+	team_claim_request(tt, tt->reply == TEAM_REPLY_DRAFT ? "draft" :
+			   may_take_over ? "try" : "take", &tt->takes, &held);
+	if (array_count(&held) == 0)
+		;
+	else if (may_take_over)
+		team_transaction_take_over(tt, &held);
+	else
+		team_claims_refuse(tt, &held);
+}
+
 void team_transaction_claims(struct team_transaction *tt)
 {
 	ARRAY_TYPE(team_claim) held;
 
 	t_array_init(&held, 8);
 	if (array_count(&tt->takes) > 0) {
-		team_claim_request(tt, tt->reply == TEAM_REPLY_DRAFT ?
-				   "draft" : "take", &tt->takes, &held);
-		team_transaction_take_over(tt, &held);
+		team_transaction_take(tt);
 		team_transaction_drop_gone(tt);
 		team_transaction_show_claims(tt, &tt->takes,
 					     tt->tuser->claim_keyword);
 	}
 	if (array_count(&tt->releases) > 0) {
-		array_clear(&held);
 		team_claim_request(tt, "release", &tt->releases, &held);
 		team_claims_refuse(tt, &held);
 		team_transaction_show_claims(tt, &tt->releases, NULL);

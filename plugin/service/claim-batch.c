@@ -42,7 +42,8 @@ static void claim_batch_send(struct team_service *service);
 bool claim_batch_takes(const struct claim_request *creq)
 {
 	return !creq->admin && creq->attempts == 0 &&
-		(creq->op == TEAM_CLAIM_TAKE || creq->op == TEAM_CLAIM_DRAFT) &&
+		(creq->op == TEAM_CLAIM_TAKE || creq->op == TEAM_CLAIM_TRY ||
+		 creq->op == TEAM_CLAIM_DRAFT) &&
 		team_uidset_size(&creq->uids) == 1;
 }
 

@@ -53,6 +53,7 @@ static const char *claim_action(const struct claim_request *creq)
 	case TEAM_CLAIM_TAKEOVER:
 		return "takeover";
 	case TEAM_CLAIM_TAKE:
+	case TEAM_CLAIM_TRY:
 	case TEAM_CLAIM_DRAFT:
 	case TEAM_CLAIM_GIVE:
 		return "claim";
@@ -148,6 +149,9 @@ claim_outcome_add(struct claim_request *creq, const struct claim_group *group,
 {
 	uint64_t lost = 0;
 
+	/* nobody is told so */
+	if (creq->op == TEAM_CLAIM_TRY && strcmp(group->state, "held") == 0)
+		return;
 	/* what was there before may be what an earlier request has done */
 	if (strcmp(group->state, "renewed") == 0 ||
 	    strcmp(group->state, "none") == 0) {

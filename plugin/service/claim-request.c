@@ -196,6 +196,7 @@ void claim_request_send(struct claim_request *creq)
 
 		switch (creq->op) {
 		case TEAM_CLAIM_TAKE:
+		case TEAM_CLAIM_TRY:
 		case TEAM_CLAIM_DRAFT:
 			claim_take_request(creq, node, multirange);
 			break;

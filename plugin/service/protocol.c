@@ -176,6 +176,8 @@ static int parse_claim(const char *const *args, struct team_request *req,
 {
 	if (strcmp(args[0], "take") == 0)
 		req->op = TEAM_CLAIM_TAKE;
+	else if (strcmp(args[0], "try") == 0)
+		req->op = TEAM_CLAIM_TRY;
 	else if (strcmp(args[0], "draft") == 0)
 		req->op = TEAM_CLAIM_DRAFT;
 	else if (strcmp(args[0], "release") == 0)
@@ -187,7 +189,8 @@ static int parse_claim(const char *const *args, struct team_request *req,
 	else if (strcmp(args[0], "give") == 0)
 		req->op = TEAM_CLAIM_GIVE;
 	else {
-		*error_r = "none of take, draft, release, drop, takeover, give";
+		*error_r = "none of take, try, draft, release, drop, takeover, "
+			"give";
 		return -1;
 	}
 	if (args[2] != NULL && *args[2] != '\0')

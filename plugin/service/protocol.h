@@ -38,6 +38,8 @@ enum team_command {
 
 enum team_claim_op {
 	TEAM_CLAIM_TAKE,
+	/* who is refused them takes them over next */
+	TEAM_CLAIM_TRY,
 	/* because of a draft */
 	TEAM_CLAIM_DRAFT,
 	TEAM_CLAIM_RELEASE,

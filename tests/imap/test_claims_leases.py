@@ -136,6 +136,10 @@ def test_who_administers_takes_over(box):
     rows = box.server.wait_audit("action = 'takeover' AND mailbox = %s AND uid = %s",
                                  (box.name, uid))
     assert [(r['colleague'], r['detail']['former']) for r in rows] == [('erin', 'alice')]
+    # nobody was refused what was got
+    rows = box.server.wait_audit("action = 'claim' AND mailbox = %s AND uid = %s", (box.name, uid), 2)
+    assert [(r['colleague'], r['outcome']) for r in rows] == [
+        ('alice', 'ok'), ('alice', 'refused')]
 
 
 def test_administering_does_not_pass_the_guard(box):

@@ -102,6 +102,8 @@ START_TEST(test_state)
 	ck_assert_int_eq(req.op, TEAM_CLAIM_TAKE);
 	ck_assert_str_eq(req.uids, "1:3");
 	ck_assert_str_eq(req.mids, "1 <a>\n2 <b>");
+	parse_ok("CLAIM\t1\t2\t"GUID"\t3\ttry\t4", &req);
+	ck_assert_int_eq(req.op, TEAM_CLAIM_TRY);
 	parse_ok("CLAIM\t1\t2\t"GUID"\t3\trelease\t5", &req);
 	ck_assert_int_eq(req.op, TEAM_CLAIM_RELEASE);
 	ck_assert_ptr_null(req.mids);
